@@ -60,7 +60,6 @@ audit: .venv/dev
 LAYERS := $(PY) -m memristive train --data fashion --seeds 3 --results results/fashion
 fashion: .venv/ready ngspice
 	@test -d "$${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}" || tools/install-package.sh dataset-fashion-mnist
-	$(PY) -m studies.ex_situ --data fashion --results results/fashion
 	$(LAYERS)/one_layer --hidden --voltages voltages/layers_fashion_one_layer.json \
 	    --set rule.presentations=300000 rule.output_dose=0.12 rule.margin=4.5e-6 rule.final_margin=1
 	$(LAYERS)
@@ -68,7 +67,6 @@ fashion: .venv/ready ngspice
 	$(LAYERS)/600_hidden --size 14 --hidden 600 --voltages voltages/layers_fashion_14x14_600.json \
 	    --set rule.hidden_dose=0.015 rule.output_dose=0.06
 	$(LAYERS) --size 28 --hidden 300 --set rule.presentations=720000 rule.margin=15e-6 rule.hidden_dose=0.006 rule.output_dose=0.06
-	$(PY) -m studies.agreement --data fashion --samples 2000 --results results/fashion
 
 # The shared library of ngspice that PySpice drives, and the program: for netlists alone, and to compare with.
 .PHONY: ngspice ngspice-cli

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from memristive.cli.script import run
 from tools.networks import NETWORKS, QUICK, write_agreement
-from tools.tables import TABLES
+from tools.tables import markdown, short_rows
 
 MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular", "stanford", "sky130_reram")
 FIRST = 1000  # test images of each network that a quick reproduction puts through ngspice
@@ -46,17 +46,14 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ["-m", "memristive.commands.loop", "--stdp"],
         [
             *("-m", "memristive", "compare", "--data", "mnist", "--write", "at-once"),
-            *("--presentations", "40000", "--seeds", "1", "--jobs", "1", *quick),
+            *("--set", "rule.presentations=40000", "--seeds", "1", "--jobs", "1", *quick),
             *("--figures", str(QUICK)),
         ],
     ]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.error_driven", "--data", "xpue"]]
-    yield [
-        ["-m", "memristive", "train", *hidden("mnist"), "--figures", str(QUICK)],
-        ["-m", "studies.agreement", *hidden("mnist"), "--jobs", "1", "--samples", "50"],
-    ]
+    yield [["-m", "memristive", "train", *hidden("mnist"), "--figures", str(QUICK)]]
     yield [["-m", "memristive", "measure", model] for model in MODELS]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "transistors.learner", "--task", task]]
@@ -77,9 +74,9 @@ def chains(full: bool) -> Iterator[list[Command]]:
         ]
     ]
     for network in NETWORKS:
-        steps = [network.training] if full or network.rule != "error-driven" else []
+        steps = [network.training] if full and network.rule == "error-driven" else []
         if network.rule == "hebbian":
-            steps.append(["MNIST_memristive_inference.py"])
+            steps = [network.training, ["MNIST_memristive_inference.py"]]
         in_ngspice = [
             *network.test,
             "--jobs",
@@ -155,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("a step failed: see above", file=sys.stderr)
         return failed
     write_agreement()
-    print(TABLES["short_results"])
+    print(markdown(short_rows()))
     return 0
 
 

@@ -8,7 +8,6 @@ and K. Ito (2008), viridis, cividis.
 
 import io
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
@@ -91,8 +90,8 @@ def save(figure: Figure, path: Path | str) -> None:
     ...), close it, and print the path. A PNG file gets a second file beside it if matplotlib's
     `savefig.format` is another format, as with the option --pdf of scripts.
 
-    The same data give the same bytes as PNG, PDF or SVG. Raises NotOverwritten if `path` holds a
-    file of another format or of another program, and FileProblem if it cannot be written.
+    The same data give the same bytes as PNG, PDF or SVG. Raises FileProblem if `path` cannot be
+    written.
     """
     letter_panels(figure)
     kind = Path(path).suffix.removeprefix(".").lower()
@@ -107,16 +106,9 @@ def save(figure: Figure, path: Path | str) -> None:
         file, image = Path(path).with_suffix(f".{written}"), io.BytesIO()
         with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of parts in SVG
             figure.savefig(image, format=written, metadata=UNDATED.get(written))
-        write_file(file, image.getvalue(), partial(_replaceable, image.getvalue()[:4]))
+        write_file(file, image.getvalue())
         report(f"wrote {file}")
     plt.close(figure)
-
-
-def _replaceable(start: bytes, old: bytes) -> bool:
-    """Return True if a file's content begins with `start`, as its kind does, and no other program
-    wrote it. In a PNG file such a program names itself as the software.
-    """
-    return old.startswith(start) and b"Software" not in old[:500]
 
 
 def letter_panels(figure: Figure) -> None:
@@ -471,6 +463,30 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
     axis.tick_params(length=0)
     axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")
     figure.colorbar(image, label=f"share of the class's {unit} (%)")
+    return figure
+
+
+def steps(mean: "MeasuredDevice", devices: "Sequence[MeasuredDevice]" = ()) -> Figure:
+    """Draw the steps of the `mean` device over its conductance, with a band of one standard
+    deviation from device to device, and those of some `devices` as thin lines.
+    """
+    figure, axis = plt.subplots(figsize=(0.6 * WIDTH, 3.4))
+    (factor, unit), x = prefixed(mean.highest_conductance, "S"), np.linspace(0, 1, 101)
+    for up, word, colour in ((True, "up", BLUE), (False, "down", VERMILLION)):
+        for device in devices:
+            siemens = factor * device.conductance(x)
+            axis.plot(siemens, 100 * device.step(x, up), color=colour, linewidth=0.5)
+        siemens, curve = factor * mean.conductance(x), 100 * mean.step(x, up)
+        low, high = (curve * (1 + sign * mean.spread) for sign in (-1, 1))
+        axis.fill_between(siemens, low, high, color=colour, alpha=0.25, linewidth=0)
+        axis.plot(siemens, curve, color=colour, linewidth=2.0, label=word)
+    axis.set(
+        xlabel=f"conductance ({unit})",
+        ylabel="step of a pulse (% of the range)",
+        ylim=(0, None),
+        title=mean.name,
+    )
+    axis.legend()
     return figure
 
 

@@ -40,8 +40,6 @@ class TestedNetwork:
         if self.rule == "hebbian":
             return ["MNIST_memristive_training.py"]
         encoding = ["--encoding", "grey"] * (self.encoding == "grey")
-        if self.rule == "ex-situ":
-            return ["-m", "studies.ex_situ", *encoding]
         engine, settings = (
             ([], [])
             if self.engine == "ngspice"

@@ -1,15 +1,11 @@
 """Write the tables of living records in the documents, with `python -m tools.tables`.
 
-In a document a table stands between the lines `<!-- table: NAME -->` and `<!-- end -->`. A `Table`
-of `TABLES` groups the rows of records. Each cell is a format string over a group: its means (`x`),
-`x_std`, `x_sum`, `count`, and the first value of what is no number.
+In a document a table stands between the lines `<!-- table: NAME -->` and `<!-- end -->`. `TABLES`
+has the function that returns its cells as texts.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from string import Formatter
-from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.ticker import EngFormatter
@@ -19,75 +15,31 @@ from memristive.devices.measured_device import DEVICES
 from memristive.io.records import load_results, write_file
 from tools.networks import RESULTS
 
-ACCURACY = "{percent:.2f}% ± {percent_std:.2f}"  # without the deviation of a single value
-NOISES = "{write_noise:.1%}, {read_noise:.1%}"
 
-
-class Table(NamedTuple):
-    """Rows of records, grouped by columns.
-
-    `cells` has the format of a cell for each heading. A heading with fields, such as "{device}",
-    stands for as many columns as the fields have values.
-    """
-
-    rows: Callable[[], pd.DataFrame]
-    by: str
-    cells: Mapping[str, str]
-
-    def __str__(self) -> str:
-        rows, by = self.rows(), self.by.split()
-        lines, headings = dict[tuple[object, ...], dict[str, str]](), dict[str, None]()
-        if "strict_accuracy" in rows:
-            rows["percent"] = 100 * rows.strict_accuracy
-        for heading, text in self.cells.items():
-            across = [name for _, name, _, _ in Formatter().parse(heading) if name]
-            for _, group in rows.groupby(by + across, sort=False, dropna=False):
-                values = summary(group)
-                line = lines.setdefault(tuple(values[name] for name in by), {})
-                cell = text.format(**values).replace(" ± nan", "")
-                line[heading.format(**values)] = "" if "nan" in cell else cell
-                headings[heading.format(**values)] = None
-        return markdown(
-            list(headings), [[line.get(name, "") for name in headings] for line in lines.values()]
-        )
-
-
-def summary(group: pd.DataFrame) -> dict[Any, Any]:
-    """Return the values of a group by their names in cells: see the module."""
-    numbers = group.select_dtypes(["number", "bool"]).astype(float)
-    values = group.iloc[0].to_dict() | numbers.mean().to_dict() | {"count": len(group)}
-    values |= numbers.sum(min_count=1).add_suffix("_sum").to_dict()
-    return values | numbers.std().add_suffix("_std").to_dict()
-
-
-def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return `heading` and `rows` as an aligned Markdown table, with a space before each %."""
-    heading, *rows = ([re.sub(r"(\d)%", r"\1 %", cell) for cell in row] for row in (heading, *rows))
-    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+def markdown(rows: pd.DataFrame) -> str:
+    """Return `rows` of texts as an aligned Markdown table, with a space before each %."""
     lines = [
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
-        for row in (heading, *rows)
+        [re.sub(r"(\d)%", r"\1 %", cell) for cell in line]
+        for line in (rows.columns, *rows.fillna("").to_numpy())
     ]
-    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
-
-
-def records(titles: Mapping[str, str]) -> pd.DataFrame:
-    """Return the rows of several records, whose titles and names are given, with the column
-    `title`. A record without rows has one row. What a record has beside its rows is record_NAME.
-    """
-    tables = []
-    for title, name in titles.items():
-        record = load_results(RESULTS / f"{name}.json")
-        rows = pd.json_normalize(record.pop("rows", record), sep="_")
-        whole = pd.json_normalize(record, sep="_").add_prefix("record_")
-        tables.append(rows.merge(whole, how="cross").assign(title=title))
-    return pd.concat(tables, ignore_index=True)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    texts = [
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
+        for line in lines
+    ]
+    texts[1] = texts[1].replace(" ", "-")
+    return "\n".join(texts)
 
 
 def rows_of(name: str, condition: str = "") -> pd.DataFrame:
-    """Return the rows of one record that meet a `condition`."""
-    rows = records({name: name})
-    return (rows.query(condition) if condition else rows).copy()
+    """Return the rows of one record that meet a `condition`. A record without rows has one row.
+    What a record has beside its rows is record_NAME.
+    """
+    record = load_results(RESULTS / f"{name}.json")
+    rows = pd.json_normalize(record.pop("rows", record), sep="_")
+    rows = rows.merge(pd.json_normalize(record, sep="_").add_prefix("record_"), how="cross")
+    return (rows.query(condition) if condition else rows).assign(title=name)
 
 
 # README: experiment, published accuracy, engines that train and test, text, record, field, and
@@ -212,8 +164,9 @@ def short_rows() -> pd.DataFrame:
         tables = [rows_of(name, condition) for condition in conditions or [""]]
         means = [one.groupby(one.get("device", one.title))[field].mean() for one in tables]
         text = text.format(*(one.agg(["min", "max"]) for one in means))
-        rows.append((experiment, published, *engines.split(", "), text))
-    return pd.DataFrame(rows, columns=["experiment", "published", "trained", "tested", "text"])
+        rows.append((experiment, published, text, *engines.split(", ")))
+    heading = ["experiment", "published", "this circuit", "trained in", "tested in"]
+    return pd.DataFrame(rows, columns=heading)
 
 
 # experiments of docs/reproducing.md, whose commands stand there, and their records
@@ -244,7 +197,7 @@ def commands_rows() -> pd.DataFrame:
             shares = 100 * rows_of(name)[STRICT]
             shown = f"{shares.mean():.2f}% ± {shares.std():.2f}".removesuffix(" ± nan")
             links.append(f"[{shown}](../results/{name}.json)")
-        rows.append({"number": number, "experiment": experiment, "results": ", ".join(links)})
+        rows.append({"": str(number), "experiment": experiment, "result": ", ".join(links)})
     return pd.DataFrame(rows)
 
 
@@ -269,120 +222,38 @@ def costs_rows() -> pd.DataFrame:
     for title, name in COSTS.items():
         record = load_results(RESULTS / f"costs/costs_{name}.json")
         row = {"network": title, "accuracy": f"{record['shorter'][0][STRICT]:.1%}"}
-        for kind, ledger in drawn[name].items():
-            row[f"{kind}_pins"] = JOULES(ledger.sum(pins=True))
-            row[kind] = JOULES(ledger.sum())
-            row[f"{kind}_time"] = SECONDS(ledger.duration)
-        row["area"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
+        row["area, mm²"] = f"{1e6 * sum(record['area_m2'].values()):.3g}"
+        for kind, words in (
+            ("inference", ("an inference: pins", "all parts", "time")),
+            ("training", ("a training: pins", "training: all parts", "training: time")),
+        ):
+            if ledger := drawn[name].get(kind):
+                sums = JOULES(ledger.sum(pins=True)), JOULES(ledger.sum())
+                row |= zip(words, (*sums, SECONDS(ledger.duration)), strict=True)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-LATE = {True: "late", False: "rounded"}
-
-
-def convolution_rows() -> pd.DataFrame:
-    """Return the rows of the trained convolutions."""
-    titles = {
-        "fashion": "Fashion-MNIST",
-        "mnist": "MNIST",
-        "mnist_shifted": "MNIST and copies shifted by a pixel",
-    }
-    paths = (RESULTS / "convolution").rglob("conv*.json")
-    names = [path.relative_to(RESULTS).with_suffix("").as_posix() for path in paths]
-    rows = records({name: name for name in sorted(names)})
-    rows = rows[rows.record_parameters_held_out.eq(False)]
-    late = rows.record_parameters_pulses_late.map(LATE.get)
-    pulses = rows.groupby("title").pulses_a_cell.transform("mean")
-    pulses = pulses.map("{:,.0f} pulses a cell".format)
-    cells = rows.record_parameters_device + ", " + late + ", " + pulses
-    rows = rows.assign(cells=cells.where(rows.pulses_a_cell.notna(), "emulators"))
-    name = "record_parameters_dataset"
-    rows = rows[rows[name].isin(titles)].sort_values(
-        name, key=lambda values: values.map(list(titles).index), kind="stable"
+def preset_rows() -> pd.DataFrame:
+    """Return a row for each published device."""
+    return pd.DataFrame(
+        {
+            "device": one.name,
+            "pulses up, down": f"{one.pulses(True):.0f}, {one.pulses(False):.0f}",
+            "steps up": f"{one.up[0]:.2%} to {one.up[-1]:.2%}",
+            "steps down": f"{one.down[-1]:.2%} to {one.down[0]:.2%}",
+            "on/off": f"{one.on_off_ratio:.3g}",
+            "noise: write, read": f"{one.write_noise:.1%}, {one.read_noise:.1%}",
+        }
+        for one in DEVICES.values()
     )
-    return rows.assign(**{name: rows[name].map(titles)})
 
 
-KERNELS = "{record_parameters_hidden[0]} of {record_parameters_convolution_window:.0f}x"
 TABLES = {
-    "short_results": Table(
-        short_rows,
-        "experiment",
-        {
-            "experiment": "{experiment}",
-            "published": "{published}",
-            "this circuit": "{text}",
-            "trained in": "{trained}",
-            "tested in": "{tested}",
-        },
-    ),
-    "commands": Table(
-        commands_rows,
-        "number",
-        {"": "{number:.0f}", "experiment": "{experiment}", "result": "{results}"},
-    ),
-    "layers": Table(
-        lambda: records(
-            {
-                "MNIST, 10x10, 200 hidden": "layers/seeds/layers_mnist",
-                "MNIST, 14x14, 300 hidden": "layers/seeds/layers_mnist_14x14",
-                "the same and copies shifted by a pixel": "layers/seeds/layers_mnist_shifted_14x14",
-                "Fashion-MNIST, 10x10, one layer": "fashion/one_layer/layers_fashion",
-                "Fashion-MNIST, 10x10, 200 hidden": "fashion/layers_fashion",
-                "Fashion-MNIST, 14x14, 600 hidden": "fashion/600_hidden/layers_fashion_14x14",
-            }
-        ),
-        "title",
-        {"training set, grey images, network": "{title}", "accuracy": ACCURACY},
-    ),
-    "convolution": Table(
-        convolution_rows,
-        "title cells",
-        {
-            "images": "{record_parameters_dataset}",
-            "cells": "{cells}",
-            "kernels": KERNELS + "{record_parameters_convolution_window:.0f}",
-            "weights": "{record_parameters_weights:,.0f}",
-            "accuracy": ACCURACY,
-        },
-    ),
-    "device_presets": Table(
-        lambda: pd.DataFrame(
-            {
-                **vars(one),
-                **{"first_up": one.up[0], "last_up": one.up[-1]},
-                **{"first_down": one.down[-1], "last_down": one.down[0]},
-                **{"pulses_up": one.pulses(True), "pulses_down": one.pulses(False)},
-                "ratio": one.on_off_ratio,
-            }
-            for one in DEVICES.values()
-        ),
-        "name",
-        {
-            "device": "{name}",
-            "pulses up, down": "{pulses_up:.0f}, {pulses_down:.0f}",
-            "steps up": "{first_up:.2%} to {last_up:.2%}",
-            "steps down": "{first_down:.2%} to {last_down:.2%}",
-            "on/off": "{ratio:.3g}",
-            "noise: write, read": NOISES,
-        },
-    ),
-    "costs": Table(
-        costs_rows,
-        "network",
-        {
-            "network": "{network}",
-            "accuracy": "{accuracy}",
-            "area, mm²": "{area}",
-            "an inference: pins": "{inference_pins}",
-            "all parts": "{inference}",
-            "time": "{inference_time}",
-            "a training: pins": "{training_pins}",
-            "training: all parts": "{training}",
-            "training: time": "{training_time}",
-        },
-    ),
+    "short_results": short_rows,
+    "commands": commands_rows,
+    "device_presets": preset_rows,
+    "costs": costs_rows,
 }
 
 
@@ -391,7 +262,7 @@ def write_tables(path: Path) -> bool:
     before = path.read_text(encoding="utf-8")
     after = re.sub(
         r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)",
-        lambda match: f"{match[1]}\n{TABLES[match[2]]}\n\n{match[3]}",
+        lambda match: f"{match[1]}\n{markdown(TABLES[match[2]]())}\n\n{match[3]}",
         before,
         flags=re.DOTALL,
     )

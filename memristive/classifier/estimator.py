@@ -596,10 +596,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return netlist(self.network_, levels, self.classes_, "sample", self._cells())
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the `netlist` of a read of one sample, and return the path. An earlier netlist is
-        overwritten. Raises NotOverwritten if `path` holds something else.
+        """Write the `netlist` of a read of one sample, and return the path. An earlier file is
+        overwritten.
         """
-        write_file(path, self.netlist(x), lambda before: before.startswith(b".title"))
+        write_file(path, self.netlist(x))
         return Path(path)
 
     # Costs

@@ -16,7 +16,6 @@ from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, table
 from memristive.datasets import DATASETS, Dataset, matching_dataset
 from memristive.engines.engine import NgspiceNetwork, check_engine, reads
-from memristive.engines.solvers import READING_LAYERS
 from memristive.io.networks import network_of
 from memristive.io.records import save_decisions
 from memristive.io.voltages import UNNAMED, Voltages, read_voltages
@@ -26,7 +25,6 @@ from memristive.network.networks import READ_BLOCK, Network
 from memristive.parameters import ParameterError, Values
 from memristive.scores.checks import warn_of_range
 from memristive.scores.decisions import RESOLUTION, decide, summary
-from memristive.spice.session import Solver
 
 RANGE = 50  # images in a task of the paper's layer: a second of work
 PATCHES = 400  # patches in a task of a convolution: ten seconds of work
@@ -44,13 +42,12 @@ class Range(NamedTuple):
     """Task of `read_range`: a network and the `images` (n x inputs, levels 0 to 1) that it reads.
 
     `first` is the number of the first of these images in the whole set. The noise of the reads
-    depends on this number. `solver` has the tolerances of ngspice.
+    depends on this number.
     """
 
     network: Network
     images: np.ndarray
     first: int
-    solver: Solver = READING_LAYERS
 
 
 def ranges(network: Network, images: np.ndarray) -> list[Range]:
@@ -66,13 +63,13 @@ def read_range(task: Range) -> list[np.ndarray]:
     """Return the first spikes in ngspice, an array for each layer (images x neurons, s; nan:
     silent, or after the end of the read).
     """
-    network, images, first, solver = task
-    key = joblib.hash((network, solver))
+    network, images, first = task
+    key = joblib.hash(network)
     if key not in _readers:
         for reader in _readers.values():
             reader.unload()
         _readers.clear()
-        _readers[key] = NgspiceNetwork(network, solver)
+        _readers[key] = NgspiceNetwork(network)
     _readers[key].reset()  # the result does not depend on earlier ranges
     spikes = reads(
         network,

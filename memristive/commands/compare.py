@@ -73,7 +73,6 @@ def main(arguments: list[str] | None = None) -> None:
         dest="settings",
         help="other values of fields, for all networks",
     )
-    parser.add_number("--presentations", 1, 10**9, None, "default: what suits the images")
     parser.add_common("--seeds", 3)
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
     options = parser.parse_args(arguments)
@@ -87,8 +86,6 @@ def main(arguments: list[str] | None = None) -> None:
     layers += map(Dense, options.hidden)
     changed = (varied(setting.split("=", 1), "--set") for setting in options.settings)
     settings: Fields = {field: numbers[0] for field, numbers in changed}
-    if options.presentations:
-        settings["rule.presentations"] = options.presentations
 
     # 1. All networks.
     runs = [

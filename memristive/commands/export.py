@@ -1,13 +1,13 @@
-"""Take a device or a network elsewhere: SPICE, Verilog-A, CrossSim, aihwkit, the laboratory.
+"""Take a device or a network elsewhere: SPICE, Verilog-A, aihwkit, the laboratory.
 
 FILE is a preset's name, a device file (of memristive fit or memristive measure), or a trained
 network. A device gives a library for ngspice, LTspice and Xyce with its model file, a Verilog-A
-module, lookup tables for CrossSim 2.0, and the arguments of aihwkit's PiecewiseStepDevice. A
-network gives the conductance of each cell in S, one table for each layer, and the circuit around
-the cells: resistors, amplifiers, neurons, voltages and times. A network of measured devices gives
-the pulses that write it, too: row, column, direction, number. The pulses start from cells at the
-lowest conductance, or from the state that --start gives. With readings of your array as --start,
-the table has the pulses that are still missing.
+module, and the arguments of aihwkit's PiecewiseStepDevice. A network gives the conductance of each
+cell in S, one table for each layer, and the circuit around the cells: resistors, amplifiers,
+neurons, voltages and times. A network of measured devices gives the pulses that write it, too: row,
+column, direction, number. The pulses start from cells at the lowest conductance, or from the state
+that --start gives. With readings of your array as --start, the table has the pulses that are still
+missing.
 
 docs/export.md describes the files. They go to own/NAME/. Some seconds.
 """
@@ -53,16 +53,11 @@ def main(arguments: list[str] | None = None) -> None:
         texts = network_files(options.file, options.start)
     else:
         device = load_device(options.file)
-        if device.levels:
-            raise ParameterError(
-                f"{options.file} is written at its gate, and exported models have two pins: its "
-                "levels stand in the device file"
-            )
+        folder, texts = options.results / identifier(device.name), files(device)
         report(
             f"pulses: {device.voltage_up:g} V for {device.width_up:g} s raise, "
             f"{device.voltage_down:g} V for {device.width_down:g} s lower the conductance"
         )
-        folder, texts = options.results / identifier(device.name), files(device)
     for name, text in texts.items():
         path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

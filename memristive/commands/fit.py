@@ -32,14 +32,12 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from memristive import plotting
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import OWN, Record, add_jobs, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.device_spread import (
-    NOISE_POINTS,
     DevicesFit,
     Readings,
     combine_devices,
@@ -114,9 +112,10 @@ def save_fit(
     options: argparse.Namespace,
     name: str,
     device_file: Path,
-) -> float:
+) -> tuple[float, Figure]:
     """Fit the readings of all devices, print, plot and save the fit. Return the largest distance of
-    a device's readings from mean pulses (rms, share of the range); 0 for one gradual direction.
+    a device's readings from mean pulses (rms, share of the range); 0 for one gradual direction. And
+    the figure.
 
     `options` have the file, its read voltage, and what `add_jobs` and `Record` need.
     """
@@ -134,8 +133,7 @@ def save_fit(
     check_overwriting(device_file, device, options.force, [options.file], "--results DIR")
 
     if is_one_sided(cells := [(one.conductance, one.direction, one.pulses) for one in tasks]):
-        save_one_sided(fit_one_sided(cells, **device), device_file, record)
-        return 0.0
+        return 0.0, save_one_sided(fit_one_sided(cells, **device), device_file, record)
     fit: PulseFit | DevicesFit
     if tasks[0].name:
         done = dict(
@@ -161,11 +159,12 @@ def save_fit(
     if isinstance(fit, PulseFit):
         fits = {"": fit}
         print_fit(fit)
-        record.plot(pulse_figure(fit))
+        figure = pulse_figure(fit)
     else:
         fits = {f"device {one.name}: ": one.fit for one in fit.devices}
         print_kind(fit)
-        record.plot(kind_figure(fit))
+        figure = plotting.steps(fit.device, [one.fit.device for one in fit.devices])
+    record.plot(figure)
     for one, (words, result) in zip(tasks, fits.items(), strict=True):
         warn_of_single(result, one, words)
         if result.missed > MISFIT:
@@ -180,7 +179,7 @@ def save_fit(
     write_file(device_file, to_json(device_record(fit.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     record.write({"device": dataclasses.asdict(fit.device), **results}, ngspice=False)
-    return missed
+    return missed, figure
 
 
 def save_retention(
@@ -218,8 +217,8 @@ def save_retention(
     report(f"wrote {device_file}; use it with: --device {device_file}")
 
 
-def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) -> None:
-    """Save, print and plot a device with one gradual direction."""
+def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) -> Figure:
+    """Save, print and plot a device with one gradual direction; return the figure."""
     pulses = device.one_sided
     assert pulses
     write_file(device_file, to_json(device_record(device)))
@@ -231,7 +230,9 @@ def save_one_sided(device: MeasuredDevice, device_file: Path, record: Record) ->
         f"of {pulses.noise:.1%} (means over the range); pulses {other} end at "
         f"{np.mean(pulses.abrupt):.2f} of the range"
     )
-    record.plot(plotting.one_sided_steps([device]))
+    figure = plotting.one_sided_steps([device])
+    record.plot(figure)
+    return figure
 
 
 def kind_results(kind: DevicesFit) -> Fields:
@@ -239,8 +240,6 @@ def kind_results(kind: DevicesFit) -> Fields:
     return {
         "standard_errors": kind.errors,
         "spreads": {key: spread._asdict() for key, spread in kind.spreads.items()},
-        "write_noise_at": kind.write_noise_at,
-        "bic_of_noise_points": dict(zip(map(str, NOISE_POINTS), kind.evidence, strict=True)),
         "devices": [
             {
                 "name": one.name,
@@ -267,15 +266,6 @@ def print_kind(kind: DevicesFit) -> None:
         percent = [f"{100 * value:.2g}%" for value in spread[2:]]
         rows.append((label, *shown, *percent, relative))
     print(table(("value", "mean", "standard error", "spread", "standard error", "of"), rows))
-    if len(kind.write_noise_at) > 1:
-        curve = ", ".join(f"{noise:.2%}" for noise in kind.write_noise_at)
-        error = ", ".join(f"{noise:.2%}" for noise in kind.errors["write_noise_at"])
-        print(
-            f"write noise depends on x: {curve} of the range from x = 0 to 1, standard errors "
-            f"{error}"
-        )
-    else:
-        print("the data do not show that the write noise depends on x")
     if count := sum(one.fit.equal_noises for one in kind.devices):
         print(
             f"readings of {count} of {len(kind.devices)} devices cannot tell write noise and read "
@@ -393,77 +383,6 @@ def warn_of_device(device: MeasuredDevice, up: np.ndarray, down: np.ndarray) -> 
                 f"{states[widest + 1]:.2f}: there the curve is a guess",
                 stacklevel=2,
             )
-
-
-def kind_figure(kind: DevicesFit) -> Figure:
-    """Draw several devices: their ranges, and their steps and write noises over x as thin lines.
-    Means are black, with a band of one standard deviation from device to device.
-    """
-    device, spreads, x = kind.device, kind.spreads, np.linspace(0, 1, 101)
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(plotting.WIDTH, 3.4))
-    for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
-        curve = 100 * device.step(x, word == "up")
-        for one in kind.devices:
-            left.plot(x, 100 * one.fit.device.step(x, word == "up"), color=colour, linewidth=0.5)
-        left.fill_between(
-            x,
-            *(curve * (1 + sign * device.spread) for sign in (-1, 1)),
-            color=colour,
-            alpha=0.25,
-            linewidth=0,
-        )
-        left.plot(x, curve, color=colour, linewidth=2.0, label=word)
-    left.set(
-        xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
-    )
-    left.legend()
-
-    factor, unit = plotting.prefixed(device.highest_conductance, "S")
-    devices = sorted(
-        (one.fit.device for one in kind.devices), key=lambda one: one.highest_conductance
-    )
-    ends = factor * np.array([(one.lowest_conductance, one.highest_conductance) for one in devices])
-    places = np.arange(1, len(devices) + 1)
-    each = middle.vlines(places, *ends.T, color=plotting.SKY, linewidth=2.0)
-    middle.xaxis.set_major_locator(MaxNLocator(integer=True))
-    low, span = factor * device.lowest_conductance, factor * spreads["range"].mean
-    for end, spread in (
-        (low, np.hypot(device.range_spread * low, device.lowest_spread * span)),
-        (low + span, np.hypot(device.range_spread * (low + span), device.lowest_spread * span)),
-    ):
-        band = middle.axhspan(
-            end - spread, end + spread, color=plotting.GREY, alpha=0.25, linewidth=0
-        )
-        mean = middle.axhline(end, color=plotting.BLACK, linewidth=1.0)
-    middle.set(
-        xlabel="device, by highest conductance",
-        ylabel=f"range ({unit})",
-        ylim=(0, None),
-        title=device.name,
-    )
-
-    best = int(np.argmin(kind.evidence))
-    grid = np.linspace(0, 1, len(kind.write_noise_at))
-    for one in kind.devices:
-        curve = one.fit.noise_curves[best][1]
-        right.plot(x, 100 * np.interp(x, grid, curve), color=plotting.SKY, linewidth=0.7)
-    noise = 100 * device.noise(x)
-    right.fill_between(
-        x,
-        *(noise * (1 + sign * device.write_noise_spread) for sign in (-1, 1)),
-        color=plotting.GREY,
-        alpha=0.25,
-        linewidth=0,
-    )
-    right.plot(x, noise, color=plotting.BLACK)
-    right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)", ylim=(0, None))
-    figure.legend(
-        [each, mean, band],
-        ["each device", "mean of the devices", "standard deviation from device to device"],
-        loc="outside lower left",
-        ncols=3,
-    )
-    return figure
 
 
 def pulse_figure(fit: PulseFit) -> Figure:

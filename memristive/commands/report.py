@@ -36,7 +36,6 @@ from memristive.cli.script import OWN, Record, add_resume, make_parser
 from memristive.commands import fit, measure
 from memristive.commands.chips import FACTORS
 from memristive.commands.compare import COLOUR_OF, dots
-from memristive.devices.device_spread import Readings
 from memristive.devices.measured_device import (
     PRESETS,
     MeasuredDevice,
@@ -64,7 +63,15 @@ from memristive.network.chip import Chip, neuron_chip
 from memristive.network.networks import Network
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
 from memristive.parameters import Fields, ParameterError
-from memristive.plotting import BLUE, GREY, VERMILLION, WIDTH, one_sided_steps, over_seeds, prefixed
+from memristive.plotting import (
+    BLUE,
+    GREY,
+    WIDTH,
+    one_sided_steps,
+    over_seeds,
+    prefixed,
+    steps,
+)
 from memristive.scores.checks import OperatingRangeWarning
 from memristive.scores.decisions import score_row
 from memristive.writing.pulses import Counts
@@ -106,7 +113,6 @@ AGED = f"aged {AGES[-1]:g}"
 CLEAR = 2.0  # standard errors from which a difference counts
 WORTH = 0.5  # points of accuracy from which it matters
 MISFIT = 0.1  # share of the range: curves that miss their data by more are no good picture of them
-RUNS, DOTS = 20, 200  # most runs of pulses in one direction in the figure, and readings of each
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { line-height: 1.2 } h2 { margin-top: 2.2rem } figure { margin: 1rem 0 }
@@ -123,15 +129,15 @@ tr.own td { font-weight: 600; background: #eef4fa }
 
 
 class Given(NamedTuple):
-    """Device of a report: what its fit or measurement had to say, the readings of each measured
-    device, and how far its curves miss them (share of the range).
+    """Device of a report: what its fit or measurement had to say, how far its curves miss the
+    readings (share of the range), and the figure of the fit.
     """
 
     device: MeasuredDevice
     source: str
     told: Sequence[str] = ()
-    readings: Sequence[Readings] = ()
     misfit: float = 0.0
+    figure: Figure | None = None
 
     @property
     def warning(self) -> list[str]:
@@ -211,7 +217,7 @@ def main(
     ]
     with plt.rc_context({"savefig.format": "pdf"}):  # beside each PNG
         for section in sections:
-            if section.figure:
+            if section.figure and section.name:  # of a fit it is saved
                 record.plot(section.figure, section.name)
     path = record.path.with_suffix(".html")
     write_file(path, page(device, sections, seeds, shown))
@@ -269,10 +275,10 @@ def fitted(path: Path, options: argparse.Namespace) -> Given:
     readings, checksum = read_readings(path, volts, file)
     device_file = options.results / f"{name}_device.json"
     of_fit = argparse.Namespace(**vars(options) | {"file": path, "read_voltage": volts})
-    misfit = fit.save_fit(readings, checksum, of_fit, name, device_file)
+    misfit, figure = fit.save_fit(readings, checksum, of_fit, name, device_file)
     device = load_device(str(device_file))
     told = fit_told(load_results(options.results / f"device_fit_{name}.json"))
-    return Given(device, device.source, told, readings, misfit)
+    return Given(device, device.source, told, misfit, figure)
 
 
 def fit_told(fit: Fields) -> list[str]:
@@ -462,38 +468,22 @@ def described(device: MeasuredDevice) -> pd.DataFrame:
     """Return the device's properties as a table."""
     factor, unit = prefixed(device.highest_conductance, "S")
     low, high = factor * device.lowest_conductance, factor * device.highest_conductance
-    rows = [("conductance", f"{low:.3g} to {high:.3g} {unit} at {device.read_voltage:g} V")]
-    if device.levels:
-        rows.append(("gate voltage", f"{device.gate_low:g} to {device.gate_high:g} V"))
+    rows = [("conductance", f"{low:.3g} to {high:.3g} {unit}", "x = 0 to x = 1")]
     if pulses := device.one_sided:
         word = "up" if pulses.sign > 0 else "down"
-        rows.append((f"gradual pulse {word}", f"{pulses.mean_step:.1%}, noise {pulses.noise:.1%}"))
-        rows.append(("abrupt pulse to", f"x = {np.mean(pulses.abrupt):.2f}"))
-    for up, word in ((True, "up"), (False, "down")):
-        if not device.levels and not pulses:
-            first, middle, last = (f"{device.step(x, up):.2%}" for x in (0.0, 0.5, 1.0))
-            rows.append(
-                (f"step of a pulse {word}", f"{first} at x = 0, {middle} at 0.5, {last} at 1")
-            )
-            rows.append((f"pulses {word} across the range", f"{device.pulses(up):,.0f}"))
-    if not pulses:
-        rows.append(("write noise of a pulse", f"{device.write_noise:.2%} of the range"))
-    rows += [
-        ("noise of a reading", f"{device.read_noise:.2%} of the range"),
-    ]
-    spreads = {
-        "steps": device.spread,
-        "range": device.range_spread,
-        "lowest conductance": device.lowest_spread,
-    }
-    rows += [(f"spread of the {name}", f"{value:.1%}") for name, value in spreads.items() if value]
-    if device.drifts:
-        rows.append(("drift exponent", f"{device.drift:.3g}, spread {device.drift_spread:.2g}"))
-    if device.retention:
-        rows.append(("relaxes in", f"{with_unit(device.retention, 's')} to x = {device.rest:.2f}"))
-    if device.stuck:
-        rows.append(("stuck cells", f"{device.stuck:.1%}"))
-    return pd.DataFrame(rows, columns=["property", "value"])
+        rows.append((f"gradual pulse {word}", f"{pulses.mean_step:.1%}", "of the range, mean"))
+        rows.append(("its noise", f"{pulses.noise:.1%}", "of the range"))
+        rows.append(("abrupt pulse", f"to x = {np.mean(pulses.abrupt):.2f}", "mean"))
+    for way in () if device.levels or pulses else ("up", "down"):
+        steps = (f"{device.step(x, way == 'up'):.2%}" for x in (0.0, 0.5, 1.0))
+        rows.append((f"pulse {way}", ", ".join(steps), "of the range at x = 0, 0.5 and 1"))
+        rows.append((f"pulses {way}", f"{device.pulses(way == 'up'):,.0f}", "across the range"))
+    for field in dataclasses.fields(device):
+        value, about = getattr(device, field.name), field.metadata
+        if about.get("unit") is not None and value and "conductance" not in field.name:
+            name = field.name.replace("_", " ")
+            rows.append((name, f"{value:.3g} {about['unit']}".strip(), about["meaning"]))
+    return pd.DataFrame(rows, columns=["property", "value", "meaning"])
 
 
 def device_section(given: Given) -> Section:
@@ -506,76 +496,23 @@ def device_section(given: Given) -> Section:
             "noise. Ideal: sources, switches, wires and neurons. Networks follow the curves."
         )
     texts += [f"{text[:1].upper()}{text[1:]}." for text in given.told]
-    drawn = curves(device, given.readings)
-    return Section("The device", texts, described(device), drawn, "device")
+    if given.figure:
+        return Section("The device", texts, described(device), given.figure)
+    return Section("The device", texts, described(device), curves(device), "device")
 
 
-def curves(device: MeasuredDevice, readings: Sequence[Readings] = ()) -> Figure:
-    """Draw a sweep of pulses up and down without noise, and the steps over the state. Dots are
-    `readings`, each run of pulses in one direction where it misses the sweep least.
-    """
+def curves(device: MeasuredDevice) -> Figure:
+    """Draw the steps of a device over its conductance, or the levels that its gate sets."""
     if device.one_sided:
-        figure = one_sided_steps([device])
-        for axis, is_gradual in zip(figure.axes, (True, False), strict=True):
-            for before, after in steps_read(device, readings, is_gradual):
-                axis.plot(before, after - before * is_gradual, ".", color=GREY, markersize=3)
-        return figure
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
+        return one_sided_steps([device])
+    if not device.levels:
+        return steps(device)
     factor, unit = prefixed(device.highest_conductance, "S")
-    x = np.linspace(0, 1, 101)
-    if device.levels:
-        gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
-        left.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
-        left.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
-        right.axhline(100 * device.write_noise, color=BLUE)
-        right.set(xlabel="x, share of the range", ylabel="write noise (% of the range)")
-        return figure
-    for up, colour in ((True, BLUE), (False, VERMILLION)):
-        pulses = np.arange(int(min(device.pulses(up), 1000)) + 2)
-        states = device.after(0.0 if up else 1.0, pulses, up)
-        word = "up" if up else "down"
-        siemens = device.conductance(states)
-        for since, read in runs_read(readings, up):
-            starts = np.arange(0, pulses[-1], 0.1)
-            curve = np.interp(starts[:, None] + since, pulses, siemens)
-            after = starts[np.square(read - curve).sum(axis=1).argmin()] + since
-            left.plot(after, factor * read, ".", color=colour, markersize=3, alpha=0.4)
-        left.plot(pulses, factor * siemens, color=colour, label=word)
-        right.plot(x, 100 * device.step(x, up), color=colour, label=word)
-    left.set(xlabel="pulses", ylabel=f"conductance ({unit})", ylim=(0, None))
-    right.set(
-        xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None)
-    )
-    left.legend(title="pulses; dots: readings" if readings else "pulses")
+    figure, axis = plt.subplots(figsize=(0.6 * WIDTH, 3.0))
+    gate = np.linspace(device.gate_low, device.gate_high, len(device.levels))
+    axis.plot(gate, factor * device.conductance(np.array(device.levels)), color=BLUE)
+    axis.set(xlabel="gate voltage of SET (V)", ylabel=f"conductance ({unit})")
     return figure
-
-
-def runs_read(readings: Sequence[Readings], up: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield some runs of pulses in one direction: the pulses since the run began, and the readings
-    in S, with the reading before as the first.
-    """
-    curves = []
-    for one in readings:
-        turns = np.flatnonzero(np.diff(one.direction)) + 1
-        for part in np.split(np.arange(len(one.direction)), turns):
-            if one.direction[part[0]] == (1 if up else -1):
-                part = part[:DOTS]
-                since = np.append(0, np.cumsum(one.pulses[part]))
-                curves.append((since, one.conductance[np.append(part[0] - 1, part)]))
-    yield from curves[:: -(-len(curves) // RUNS) or 1]
-
-
-def steps_read(
-    device: MeasuredDevice, readings: Sequence[Readings], is_gradual: bool
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the states before and after the single pulses of one kind of a device with one gradual
-    direction, as they were read.
-    """
-    assert device.one_sided
-    low, span = device.lowest_conductance, device.highest_conductance - device.lowest_conductance
-    for since, read in runs_read(readings, (device.one_sided.sign > 0) == is_gradual):
-        x, single = (read - low) / span, np.diff(since) == 1
-        yield x[:-1][single], x[1:][single]
 
 
 def published(networks: Networks) -> pd.DataFrame:

@@ -27,13 +27,8 @@ smooths it (P. H. C. Eilers and B. D. Marx, Statistical Science 11, 89, 1996). T
 likelihood chooses the strength of the penalty. Where data cannot choose, the curve is straight,
 because a prior prefers simple curves (D. Simpson et al., Statistical Science 32, 1, 2017).
 
-The write noise may depend on the state, too. The states of the fit's final round stay fixed, and
-the same likelihood gives the write noise at a few points of x, with straight lines between them. A
-constant noise is a special case of a curve with more points, and all likelihoods use the same
-states, so the likelihoods of the `noise_curves` can be compared.
-
-The interval of a noise holds all values that the readings do not contradict: there the likelihood
-is not much below its maximum, with the other noise and the strengths of the penalty at their best
+The interval of a noise holds all values that the readings do not contradict: the likelihood there,
+with the other noise and the strengths of the penalty at their best, is not much below its maximum
 (profile likelihood). Standard errors would not do. Few readings far apart fit much write noise on
 straight curves about as well as much read noise on bent curves, so the likelihood has a long ridge.
 If the ridge reaches from no write noise to no read noise, the fit assumes that both are equal.
@@ -111,9 +106,6 @@ class PulseFit:
     replay, band : arrays, readings
         x if each pulse makes the device's mean step, from the start of each sweep on, and the
         standard deviation of a reading about this x.
-    noise_curves : list of (float, array)
-        For each wanted number of points: minus the log of the restricted likelihood, and the write
-        noise on an even grid of x, as shares of the range.
     equal_noises : bool
         True if the readings cannot tell write noise and read noise apart. Then the device has the
         likeliest noises of equal size.
@@ -133,7 +125,6 @@ class PulseFit:
     state: np.ndarray
     replay: np.ndarray
     band: np.ndarray
-    noise_curves: list[tuple[float, np.ndarray]]
     equal_noises: bool
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
@@ -184,7 +175,6 @@ def fit_pulses(
     direction: ArrayLike,
     name: str = "device",
     pulses: ArrayLike = 1,
-    noise_points: Sequence[int] = (),
     equal_noises: bool | None = None,
     most: int = 10_000,
     **more: Any,
@@ -205,8 +195,6 @@ def fit_pulses(
     pulses : array_like, readings
         Number of pulses between the last reading and each one. Default: 1. Curves and write noise
         belong to one pulse.
-    noise_points : sequence of int
-        Numbers of points of the `noise_curves` to fit.
     equal_noises : bool, optional
         True: write noise and read noise have the same size. False: they have not. Default: they
         have if the readings cannot tell them apart, which their `intervals` show.
@@ -251,8 +239,7 @@ def fit_pulses(
                     intervals[:, 1] = np.maximum(intervals[:, 1], estimate[3])
                 if equal := not intervals[:, 0].any():
                     estimate = _estimate(*data, equal)
-            grid, curves, curve_errors, noises, state, last = estimate
-            noise_curves = [_noise_curve(points, grid, *last) for points in noise_points]
+            grid, curves, curve_errors, noises, state, _ = estimate
         except LinAlgError:
             raise ParameterError(
                 "too few readings lie between the lowest and the highest conductance to find the "
@@ -288,7 +275,6 @@ def fit_pulses(
     reading = (values - device.lowest_conductance) / (
         device.highest_conductance - device.lowest_conductance
     )
-    noise_curves = [(loss, points / width) for loss, points in noise_curves]
     return PulseFit(
         device,
         errors,
@@ -298,7 +284,6 @@ def fit_pulses(
         state,
         replay,
         band,
-        noise_curves,
         equal,
         shares,
         left_out,
@@ -597,8 +582,8 @@ def _estimate(
     start: np.ndarray | None = None,
 ) -> tuple:
     """Return a tuple: the grid of x, the curves (up, down) on it, their errors, and the noises
-    (read, write). The last two entries are the estimated states at all readings, and the arguments
-    of `_noise_curve` after `grid`.
+    (read, write). The last two entries are the estimated states at all readings, and the first two
+    arguments of the last `_regress`.
 
     `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that
     the fit uses. `equal`: both noises have the same size.
@@ -633,7 +618,7 @@ def _estimate(
             options={"ftol": 1e-7},
         ).x[free]
         _, noise, factor, right, curves = _regress(logs, *data)
-        last = logs, data, [filtered[before] + way for way in ways], bends, number
+        last = logs, data
         filtered, states = y.copy(), y.copy()
         read, residual = np.exp(2 * logs[0]), target - design @ curves
         filtered[after] -= read * solve_banded((1, 0), noise, residual) / noise[0]
@@ -652,42 +637,6 @@ def _estimate(
     curves = nnls(factor.T, np.linalg.solve(factor, right))[0].reshape(2, -1)
     errors = np.sqrt(np.diag(cho_solve((factor, True), np.eye(2 * POINTS)))).reshape(2, -1)
     return grid, curves, errors, np.exp(logs[:2]), states, last
-
-
-def _noise_curve(
-    points: int,
-    grid: np.ndarray,
-    logs: np.ndarray,
-    data: tuple[np.ndarray, ...],
-    path: list[np.ndarray],
-    bends: list[np.ndarray],
-    pulses: np.ndarray,
-) -> tuple[float, np.ndarray]:
-    """Return minus the log of the restricted likelihood of a write noise with this number of
-    `points` over x, and the noise at the points.
-
-    `logs` and `data` come from the last regression: its pulses started from the states of the
-    `path`, where the curves had the slopes `bends`.
-    """
-    design, target, slope, _, shared, bent = data
-    knots, terms = np.linspace(grid[0], grid[-1], points), np.zeros((len(pulses), points, points))
-    for j, (x, bend) in enumerate(zip(path, bends, strict=True)):  # as in _chained
-        hats = np.array([np.interp(x, knots, one) for one in np.eye(points)]).T
-        added = hats[:, :, None] * hats[:, None, :] * (pulses > j)[:, None, None]
-        terms = (1 + bend)[:, None, None] ** 2 * terms + added
-
-    def loss(values: np.ndarray) -> float:
-        noise, parts = np.exp(values[1:]), np.array([values[0], 0.0, *logs[2:]])
-        return float(_regress(parts, design, target, slope, terms @ noise @ noise, shared, bent)[0])
-
-    optimum = minimize(
-        loss,
-        np.array([logs[0], *[logs[1]] * points]),
-        method="L-BFGS-B",
-        bounds=[BOUNDS[0]] * (points + 1),
-        options={"ftol": 1e-9, "eps": 1e-4},  # larger than the rounding of the likelihood
-    )
-    return optimum.fun, np.exp(optimum.x[1:])
 
 
 def _likelihoods(
@@ -722,7 +671,7 @@ def _noise_intervals(last: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Return 95 % intervals of the noises (read, write) by profile likelihood, and the likeliest
     `logs` of `_regress`. `last`: the last entry of `_estimate`.
     """
-    logs, data = last[:2]
+    logs, data = last
     (read, write), gain = np.exp(2 * logs[:2]), data[3].mean()
     most = np.sqrt([read + write * gain / 2, write + 2 * read / gain])
     boxes = [(SMALLEST_NOISE, WIDE * max(one, SMALLEST_NOISE)) for one in most]

@@ -24,7 +24,6 @@ from memristive.devices.measured_device import MeasuredDevice
 from memristive.parameters import Fields, ParameterError
 
 REPEATS, LEAST_REPEATS = 5, 3  # simulated measurements of each device; fewest that must be fitted
-NOISE_POINTS = (1, 2, 3)  # of the write noise over x; the first is a constant
 ONE_SIGMA = 0.1587  # probability beyond one standard deviation, on one side
 
 
@@ -82,20 +81,13 @@ class DevicesFit:
         A `Spread` for each of the `values_of` a device. The spreads of range, gain and noises are
         relative to their means.
     errors : dict
-        Standard errors of `up`, `down` and `write_noise_at` (arrays).
-    write_noise_at : array
-        Write noise on an even grid of x, as a share of the range; one point if it does not depend
-        on x.
-    evidence : list of float
-        Differences of Schwarz's criterion (BIC) for `NOISE_POINTS`, 0 for the best.
+        Standard errors of `up` and `down` (arrays).
     devices : list of FittedDevice
     """
 
     device: MeasuredDevice
     spreads: dict[str, Spread]
     errors: Fields
-    write_noise_at: np.ndarray
-    evidence: list[float]
     devices: list[FittedDevice]
 
 
@@ -111,7 +103,7 @@ def fit_device(readings: Readings, repeats: int = REPEATS) -> FittedDevice:
     """
     order = (readings.direction, readings.name, readings.pulses)
     try:
-        fit = fit_pulses(readings.conductance, *order, noise_points=NOISE_POINTS)
+        fit = fit_pulses(readings.conductance, *order)
     except ParameterError as error:
         raise ParameterError(f"device {readings.name}: {error}") from None
     used = (fit.direction, readings.name, fit.pulses)
@@ -189,27 +181,13 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
         size, size_error, *spread = spreads[key]
         spreads[key] = Spread(size, size_error, *(one / size for one in spread))
 
-    # write noise over x: as many points as Schwarz's criterion prefers for all devices together
-    noises = list(zip(*(one.fit.noise_curves for one in devices), strict=True))
-    sizes = [np.log(np.count_nonzero(one.fit.direction)) for one in devices]
-    criteria = [
-        2 * sum(loss for loss, _ in of_points) + points * sum(sizes)
-        for points, of_points in zip(NOISE_POINTS, noises, strict=True)
-    ]
-    best = int(np.argmin(criteria))
-    points = np.array([noise for _, noise in noises[best]])
-    at, grid = points.mean(axis=0), np.linspace(0, 1, 1001)
-    whole = np.interp(grid, np.linspace(0, 1, len(at)), at) if len(at) > 1 else at
-    write = float(np.sqrt(np.mean(whole**2)))
-
     low = max(0.0, spreads["lowest"].mean * spreads["range"].mean)
     device = dataclasses.replace(
         mean,
         lowest_conductance=low,
         highest_conductance=low + spreads["range"].mean,
-        write_noise=write,
+        write_noise=spreads["write_noise"].mean,
         read_noise=spreads["read_noise"].mean,
-        noise_curve=tuple((at / write).tolist()) if len(at) > 1 else (),
         spread=spreads["gain"].spread,
         range_spread=spreads["range"].spread,
         lowest_spread=spreads["lowest"].spread,
@@ -217,13 +195,10 @@ def combine_devices(devices: Sequence[FittedDevice], name: str, **more: Any) -> 
         read_noise_spread=spreads["read_noise"].spread,
         **more,
     )
-    of_mean = {"write_noise_at": points, **curves}
     return DevicesFit(
         device,
         spreads,
-        {key: rows.std(axis=0, ddof=1) / np.sqrt(count) for key, rows in of_mean.items()},
-        at,
-        (np.array(criteria) - min(criteria)).tolist(),
+        {key: rows.std(axis=0, ddof=1) / np.sqrt(count) for key, rows in curves.items()},
         list(devices),
     )
 

@@ -1,9 +1,9 @@
-"""A measured device for other programs, as text: a SPICE subcircuit, Verilog-A, tables of steps.
+"""A measured device for other programs, as text: a SPICE subcircuit, Verilog-A, aihwkit.
 
 The subcircuit and the Verilog-A module have two pins and hold the same equations (docs/export.md):
 a pulse of the laboratory moves the state x by the device's mean step, and a read does not move it.
 They use only what ngspice, LTspice, Xyce and Verilog-A share: piecewise-linear functions are sums
-of max(). The tables for CrossSim and aihwkit hold the noises, too.
+of max(). The file for aihwkit holds the noises, too.
 """
 
 import json
@@ -11,7 +11,6 @@ import re
 import textwrap
 
 import numpy as np
-from scipy.stats import norm
 
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.write_curve import WriteCurve
@@ -23,8 +22,6 @@ from memristive.spice.session import one_line
 RETENTION = 1e8
 KINK = 1e-6  # change of a slope, in units of the function, that rounding may cause
 WIDTH = 100  # columns of a file
-# conductances and probabilities of a table for CrossSim, which takes the nearest entry
-TABLE_STATES, TABLE_PROBABILITIES = 101, 501
 MOST_NODES = 63  # of aihwkit's steps, on graphics processors
 FORWARD, BACKWARD = "V(row,column)", "V(column,row)"
 
@@ -109,30 +106,6 @@ def verilog_a(device: MeasuredDevice) -> str:
     )
 
 
-def crosssim_table(device: MeasuredDevice, up: bool) -> str:
-    """Return, as text, the lookup table of pulses up, or else down, for trainings in CrossSim 2.0.
-
-    After a line of text follow the conductances in S, the cumulative probabilities, and the change
-    of the conductance in S: a row for each probability, a column for each conductance. Steps are
-    normally distributed with the device's write noise. A device with one gradual direction has its
-    own distributions.
-
-    References
-    ----------
-    github.com/sandialabs/cross-sim, version 2.0, examples/lookup_table_generation.
-    """
-    x, share = np.linspace(0, 1, TABLE_STATES), np.linspace(0, 1, TABLE_PROBABILITIES)
-    half = 0.5 / (TABLE_PROBABILITIES - 1)  # the ends stand for half of an interval
-    scatter = device.write_noise * norm.ppf(np.clip(share, half, 1 - half))
-    changes = device.step(x, up) * (1 if up else -1) + scatter[:, None]
-    if device.one_sided:
-        changes = device.one_sided.changes(up, x, share)
-    siemens = np.ptp(device.conductance([0.0, 1.0]))
-    rows = [device.conductance(x), share, *(siemens * changes)]
-    title = "conductances (S); cumulative probabilities; change of conductance by a pulse (S)"
-    return "\n".join([title, *(",".join(f"{value:.8g}" for value in row) for row in rows), ""])
-
-
 def aihwkit_parameters(device: MeasuredDevice) -> Fields:
     """Return the arguments of aihwkit's `PiecewiseStepDevice`, with the weights -1 to 1.
 
@@ -157,21 +130,19 @@ def aihwkit_parameters(device: MeasuredDevice) -> Fields:
 
 
 def files(device: MeasuredDevice) -> dict[str, str]:
-    """Return all files of an exported device: their content by the name of the file. Of a device
-    with one gradual direction these are the tables for CrossSim, the only form that can hold it.
+    """Return all files of an exported device: their content by the name of the file. Raises
+    ParameterError for a device whose levels a gate sets, or with one gradual direction.
     """
+    if device.levels or device.one_sided:
+        raise ParameterError(
+            f"{device.name} has a gate or one gradual direction, and exported models have two pins "
+            "and steps in both: its numbers stand in the device file"
+        )
     name = identifier(device.name)
-    tables = {
-        "dG_increasing.txt": crosssim_table(device, True),
-        "dG_decreasing.txt": crosssim_table(device, False),
-    }
-    if device.one_sided:
-        return tables
     return {
         f"{name}.lib": spice_library(device),
         f"{name}.json": json.dumps(model_file(device), indent=1) + "\n",
         f"{name}.va": verilog_a(device),
-        **tables,
         "aihwkit.json": json.dumps(aihwkit_parameters(device), indent=1) + "\n",
     }
 

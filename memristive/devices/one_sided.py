@@ -73,17 +73,6 @@ class OneSided(Parameters):
         around = slice(max(k - 1, 0), k + 1)
         return float(np.interp(share * self.mean_step, steps[around], room[around]))
 
-    def changes(self, up: bool, x: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """Return quantiles of the change of x by a pulse up, or else down: for each probability in
-        `shares` a row, for each state in `x` a column.
-        """
-        gradual = up == (self.sign > 0)
-        table = np.array(self.gradual if gradual else self.abrupt)
-        states, levels = (np.linspace(0, 1, count) for count in table.shape[::-1])
-        at_x = np.array([np.interp(x, states, row) for row in table])
-        quantiles = np.array([np.interp(shares, levels, of_x) for of_x in at_x.T]).T
-        return quantiles if gradual else quantiles - x
-
     @property
     def noise(self) -> float:
         """Standard deviation of a gradual pulse's step, root mean square over all x."""

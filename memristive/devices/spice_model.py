@@ -82,7 +82,6 @@ INCLUDE = re.compile(
 MODEL = re.compile(r"\.model\s+[\w.]+\s+(\w+)(?![\w.:{'])", re.IGNORECASE)
 # no quotation marks, backslashes, dollars, backquotes
 PLAIN = re.compile(r"[ \tµμ!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")
-MOST_FILES = 1000  # that a library includes: files that include each other multiply
 # libraries of other languages
 FOREIGN = (
     (
@@ -474,7 +473,7 @@ def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:
     statement but a subcircuit, a model, a parameter, a function, an initial condition, or an
     element within a subcircuit.
     """
-    statements, depth = list(translated(_statements(path, []), notes)), 0
+    statements, depth = list(translated(_statements(path), notes)), 0
     for statement in statements:
         word = statement.text.split()[0].lower()
         depth += (word == ".subckt") - (word == ".ends")
@@ -490,16 +489,11 @@ def checked_library(path: Path, notes: dict[str, None]) -> list[Statement]:
     return statements
 
 
-def _statements(
-    path: Path, read: list[Path], section: str = "", above: tuple[Path, ...] = ()
-) -> Iterator[Statement]:
+def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> Iterator[Statement]:
     """Yield the allowed statements of a file, or of its `section`, and of the files that it
-    includes. `above` are the files that include this one; `read` collects all files.
+    includes. `above` are the files that include this one.
     """
     inside = ""
-    read.append(path)
-    if len(read) > MOST_FILES:
-        raise ParameterError(f"{above[0]} includes more than {MOST_FILES} files")
     joined, taken = _joined(path), {section}
     if not above:  # no .lib chooses a section of the model file's own library
         sections = {name: one for one in joined if (name := _section(one))}
@@ -523,7 +517,7 @@ def _statements(
             target = path.parent / (include[2] or include[3] or include[4])
             if target.resolve() in (path.resolve(), *above):
                 raise statement.refused("includes itself")
-            yield from _statements(target, read, include[5].lower(), (*above, path.resolve()))
+            yield from _statements(target, include[5].lower(), (*above, path.resolve()))
         else:
             model = MODEL.match(statement.text)
             if DROPPED.fullmatch(word):

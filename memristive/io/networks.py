@@ -143,17 +143,6 @@ def load(path: str | Path, setup: Setup | None = None) -> Network:
     return network_on_chip(network_of(voltages, setup)[0], voltages.chip)
 
 
-def load_network(path: str | Path, dataset: str = "") -> tuple[Network, Rule | None, Voltages]:
-    """Return the network of a voltages file on an ideal chip, the rule that trained it, and the
-    content of the file.
-
-    The rule is None if the file has none. Raises VoltagesError if the file is missing, damaged, of
-    another `dataset`, without parameters, or holds two-terminal devices.
-    """
-    voltages = read_voltages(path, dataset)
-    return *network_of(voltages), voltages
-
-
 def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Network, Rule | None]:
     """Return the network in a file's content, on an ideal chip, and the rule that trained it (None
     if the file has none). `default` is the setup of a file without one.

@@ -43,7 +43,7 @@ NAMES = {
     "sweep": ("", rf"(?:sweep|cycle){NUMBERED}"),
     "pulse": ("", rf"pulses?{NUMBERED}|index|(?:#|number) of pulses|n ?pulses?"),
     "device": ("", rf"(?:device|cell|dut)(?: ?name)?{NUMBERED}"),
-    # of a device on a wafer or in an array, if rows of one place follow each other
+    # of a device on a wafer or in an array
     "place": (
         "",
         r"(?:die|chip|sample|row|col|column|wl|bl|word ?line|bit ?line)(?: ?[xy])?" + NUMBERED,
@@ -103,7 +103,6 @@ NEAR = 0.1  # relative: a voltage so near the read voltage is a read
 ALIKE = 0.03  # relative: pulses that differ by less are identical
 ZERO_C = 273.15  # K
 UNUSUAL = 1e-3  # S: above it, a unit in the header must say so
-BLOCK = 5  # fewest rows that follow each other for a device
 SWEEP = 10  # voltages of an I-V sweep
 SORTED = 0.8  # share of rows with another sweep than the row before, in a table sorted by pulse
 SAME = 0.5  # correlation of neighbouring pulses, of what repeated reads differ by
@@ -352,7 +351,18 @@ def _tables(
     """Yield the name of each device, and its readings: a table with the columns conductance in S,
     given (the cell of the file), and others by kind.
     """
-    columns, rows = _with_devices(columns, rows, notes)
+    places = [
+        column.header
+        for k, column in enumerate(columns)
+        if column.kind == "place" and rows.iloc[:, k].nunique() > 1
+    ]
+    if places:
+        raise ParameterError(
+            f"columns that change: {', '.join(places)}. If they name devices, name each device in "
+            "a column 'device'; else leave them out, or name the column 'pulse' if it numbers "
+            "pulses"
+        )
+    columns = [one if one.kind != "place" else Column(one.header) for one in columns]
     names = list(dict.fromkeys(column.device for column in columns if column.kind in READ))
     if len(names) < 2:
         columns, names = [column._replace(device="") for column in columns], [""]
@@ -400,38 +410,6 @@ def _tables(
             raise ParameterError(f"column 'device' is empty in row {row}: name the device")
         for device, part in table.groupby("device", sort=False):
             yield f"{name} {device}".strip(), part
-
-
-def _with_devices(
-    columns: list[Column], rows: pd.DataFrame, notes: list[str]
-) -> tuple[list[Column], pd.DataFrame]:
-    """Return columns and rows with one column device in place of columns of names and places, such
-    as the row and the column in an array.
-    """
-    named = [k for k, column in enumerate(columns) if column.kind == "device"]
-    for k, column in enumerate(columns):
-        values = rows.iloc[:, k]
-        if column.kind != "place":
-            continue
-        if len(rows) > BLOCK * values.ne(values.shift()).sum() > BLOCK:
-            named.append(k)
-        elif values.nunique() > 1 and values.duplicated().any():
-            raise ParameterError(
-                f"column {column.header!r} changes too often to name devices: write their rows "
-                "below each other, name the column 'pulse' if it numbers pulses, or leave it out"
-            )
-    columns = [one if one.kind != "place" else Column(one.header) for one in columns]
-    if not named or (len(named) == 1 and columns[named[0]].kind):
-        return columns, rows
-    joined = (
-        rows.iloc[:, named].astype(str).apply(lambda row: " ".join(map(str.strip, row)), axis=1)
-    )
-    notes.append(f"devices named by {', '.join(columns[k].header for k in named)}")
-    others = [k for k in range(len(columns)) if k not in named]
-    return (
-        [*(columns[k] for k in others), Column("device", "device")],
-        rows.iloc[:, others].assign(device=joined),
-    )
 
 
 def _check_comments(table: Table, read_voltage: float) -> None:

@@ -36,33 +36,15 @@ class NotOverwritten(RuntimeError):
     """A file exists that was made with other parameters."""
 
 
-# checksums of the files that `check_overwriting` allowed this process to replace; None: no file
-_checked: dict[str, int | None] = {}
-
-
-def _checksum(path: Path) -> int | None:
-    return zlib.crc32(path.read_bytes()) if path.is_file() else None
-
-
-def write_file(
-    path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None
-) -> None:
+def write_file(path: str | Path, content: str | bytes) -> None:
     """Write `content` to a temporary file and rename it, so that `path` always holds complete
     content, old or new.
 
     If `path` is a symbolic link, its target is replaced and the link stays. If it is a device or a
-    pipe, the content is written into it, as a shell does.
-
-    `own` is a function that gets the content of an existing file. If it returns False, the file was
-    made by someone else, and NotOverwritten is raised. This protects files without parameters, such
-    as figures. Raises FileProblem if `path` cannot be written.
+    pipe, the content is written into it, as a shell does. Raises FileProblem if `path` cannot be
+    written.
     """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
-    if own and path.is_file() and not own(path.read_bytes()):
-        raise NotOverwritten(
-            f"{path} exists and was not written by this script: move it, or choose another folder "
-            "(see --help)."
-        )
     try:
         if _is_special(path):
             path.write_bytes(data)
@@ -125,16 +107,10 @@ def write_json(path: str | Path, content: Values, overwrite: bool = False) -> No
 
     A file with other content is kept as NAME.1.json, NAME.2.json and so on, and a line says so,
     unless `overwrite` is True: neither the earlier work nor the new one is lost. Its "versions" may
-    differ. With `overwrite`, a file is kept that has changed since `check_overwriting`, as by
-    another run at the same time.
+    differ.
     """
     text = to_json(content)
     path = Path(path)
-    real = os.path.realpath(path)
-    if overwrite and real in _checked:
-        overwrite = _checked.pop(real) == _checksum(path)
-        if not overwrite:
-            report(f"{path} has changed since this run began")
     if path.is_file() and not overwrite:
         try:
             stored = read_json(path, "JSON")
@@ -192,7 +168,6 @@ def check_overwriting(
         or not folder.is_dir()
     ):
         raise FileProblem(f"{path} cannot be written")
-    _checked[real] = _checksum(path)
     if force or not path.exists():
         return
     if parameters is None:
@@ -416,16 +391,8 @@ def save_decisions(
     table = pd.DataFrame(columns).replace([np.inf], np.nan)
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
     # without the time, equal runs write equal bytes
-    write_file(path, gzip.compress(text.encode(), mtime=0), _is_own)
+    write_file(path, gzip.compress(text.encode(), mtime=0))
     report(f"wrote {path}")
-
-
-def _is_own(content: bytes) -> bool:
-    """Return True if these bytes may be decisions that `save_decisions` wrote."""
-    try:
-        return gzip.decompress(content).startswith(b"image,label,decision")
-    except (OSError, EOFError, zlib.error):
-        return False
 
 
 def load_decisions(path: str | Path) -> "pd.DataFrame":

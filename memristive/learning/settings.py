@@ -24,9 +24,8 @@ from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign
 from memristive.network.kinds import DENSE, Kind
 from memristive.network.networks import thresholds_per_volt
-from memristive.network.recipe import EXACT, LATE, Dense, Recipe
-from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
-from memristive.parameters import ParameterError, as_whole
+from memristive.network.recipe import LATE, Dense, Recipe
+from memristive.parameters import as_whole
 from memristive.writing.gate import gate_settings
 from memristive.writing.late import late_settings
 from memristive.writing.one_sided import check_pairs, one_sided_settings
@@ -36,8 +35,6 @@ from snn_circuit import NetworkParameters, NeuronParameters
 
 # default; a larger gain, as reads are at a low voltage
 MEASURED_NEURON = NeuronParameters(amplifier_gain=1e7)
-# a third scheme of writing, in closed form only: unselected cells see a third of the voltage
-THIRD = "v/3"
 # the paper's cells in a column: 1 A if all rows are high, half of what an op-amp of 10 ohm can give
 MOST_CELLS = 1600
 # V of the summing stages with every cell at the middle of its range, 16 V with every cell at its
@@ -244,56 +241,25 @@ def measured_design(
     )
 
 
-def measured_pulses(
-    emulator: Emulator,
-    whole: bool = True,
-    noise: bool = True,
-    scheme: str = ONE_TRANSISTOR,
-    late: bool = False,
-) -> PulseWrites:
-    """Return the pulses that write the device of an `emulator`.
+def measured_pulses(emulator: Emulator, late: bool = False) -> PulseWrites:
+    """Return the pulses that write the device of an `emulator`: whole ones, with its noises, and an
+    access switch in series with each device.
 
-    Parameters
-    ----------
-    emulator : Emulator
-    whole : bool
-        True: whole pulses, with fractions rounded at random. False: pulses of any width.
-    noise : bool
-        True: include the device's write and read noise.
-    scheme : str
-        "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which
-        a write also moves cells that see a half or a third of its voltage
-        (`writing.pulses.disturb`).
-    late : bool
-        True: each synapse has a poor capacitor in front of its devices, the paper's emulator, which
-        adds up doses until pulses are due (docs/writes_late.md).
-
-    Raises
-    ------
-    ParameterError
-        There is no such scheme, or `late` is given for a device that is written at its gate.
+    `late`: each synapse has a poor capacitor in front of its devices, the paper's emulator, which
+    adds up doses until pulses are due (docs/writes_late.md). Raises ParameterError if a device that
+    is written at its gate shall write late.
     """
     device, window = emulator.device, emulator.high - emulator.low
     more = (late_settings(device) if late else {}) | one_sided_settings(emulator)
     if device.levels:
-        return PulseWrites(**gate_settings(emulator, noise))
-    shares = {
-        ONE_TRANSISTOR: (0.0, 0.0),
-        HALF: (device.half_up, device.half_down),
-        THIRD: (device.third_up, device.third_down),
-    }
-    if scheme not in shares:
-        raise ParameterError(f"scheme must be one of {', '.join(shares)}, got {scheme!r}")
+        return PulseWrites(**gate_settings(emulator))
     return PulseWrites(
         device.mean_step * window,
         emulator.pulse,
-        device.write_noise * window * noise,
+        device.write_noise * window,
         # a column adds up the noises of many devices, of which only the mean square counts
-        device.read_noise * window * noise * math.hypot(1.0, device.read_noise_spread),
-        int(whole),
-        *shares[scheme],
-        int(scheme == THIRD),
-        device.noise_curve,
+        device.read_noise * window * math.hypot(1.0, device.read_noise_spread),
+        noise_curve=device.noise_curve,
         model=device.model,
         model_sha256=device.model_sha256,
         **more,
@@ -309,15 +275,12 @@ def memory(device: MeasuredDevice) -> float:
     return 2 / slopes if slopes else np.inf
 
 
-def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
+def pulse_noise(device: MeasuredDevice) -> float:
     """Return the standard deviation of the random part of one pulse, as a share of the range: write
-    noise and rounding.
-
-    If pulses must be `whole`, fractions are rounded at random. For half a pulse, the rounding has a
-    standard deviation of half a step. Pulses of any width are neither rounded nor noisy: the result
-    is 0.
+    noise and rounding. Fractions of pulses are rounded at random, which for half a pulse has a
+    standard deviation of half a step.
     """
-    return float(np.hypot(device.write_noise, device.mean_step / 2)) if whole else 0.0
+    return float(np.hypot(device.write_noise, device.mean_step / 2))
 
 
 def half_at(middle: float, value: float) -> float:
@@ -328,11 +291,11 @@ def half_at(middle: float, value: float) -> float:
 
 
 def single_layer(
-    emulated: Emulator, pairs: int, pulses: PulseWrites, whole: bool
+    emulated: Emulator, pairs: int, pulses: PulseWrites
 ) -> tuple[DeviceSettings, float]:
     """Return the settings of one layer of a device, and its first dose in V."""
     device = emulated.device
-    step, forgotten, noise = device.mean_step, memory(device), pulse_noise(device, whole)
+    step, forgotten, noise = device.mean_step, memory(device), pulse_noise(device)
     values, weight, coarse = GATE, 0.0, 1.0
     if pulses.levels:
         fine = GATE_DOSE * (pulses.gate_high - pulses.gate_low) / pulses.step
@@ -343,7 +306,7 @@ def single_layer(
         values = FINE.towards(COARSE, weight)
         grows = device.up[-1] - device.up[0] > device.down[-1] - device.down[0]
         fine = min(FINE_WRITE / step, FINE_DOSE * forgotten * (GROWING if grows else 1.0))
-        averaged = max(noise, 1e-12) / math.sqrt(max(1, pairs))  # of the sum of all pairs
+        averaged = noise / math.sqrt(max(1, pairs))  # of the sum of all pairs
         coarse = min(COARSE_PULSES, COARSE_WRITE / step, COARSE_DOSE * forgotten * step / averaged)
     # A write changes one of the pairs, which carries a share of the weight, so the dose grows with
     # the number of pairs.
@@ -641,12 +604,11 @@ def dense(
         fields: dict[str, Any] = deep_emulators(images.shape[1]) if len(sizes) > 1 else {}
         return {"design": design}, dataclasses.replace(rule, **fields)
     emulated, late = emulator(device), recipe.write == LATE
-    whole = recipe.write != EXACT
-    pulses = measured_pulses(emulated, whole, noise=whole, late=late)
+    pulses = measured_pulses(emulated, late)
     check_pairs(pulses, pairs)
     neuron = recipe.applied("neuron", MEASURED_NEURON)  # its threshold is the unit of drives
     if not sizes:
-        values, dose = single_layer(emulated, pairs, pulses, whole)
+        values, dose = single_layer(emulated, pairs, pulses)
         made, found = of_values(emulated, pairs, values, pulses, dose, neuron=neuron)
         return made, dataclasses.replace(found, presentations=rule.presentations)
     span = emulated.high - emulated.low

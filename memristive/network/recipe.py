@@ -33,7 +33,7 @@ from memristive.writing.late import check_late
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-AT_ONCE, LATE, EXACT = "at once", "late", "exact"
+AT_ONCE, LATE = WRITES = "at once", "late"
 # what `Recipe.changes` may name: "rule.margin"
 GROUPS = ("device", "memristor", "neuron", "design", "rule", "pulses", "chip")
 
@@ -292,9 +292,6 @@ class Recipe(Parameters):
         content = super().as_dict() | {"device": self.device and self.device.as_dict()}
         own = content.pop("neuron")
         return content | ({"neuron": own} if own else {})
-
-
-WRITES = (AT_ONCE, LATE, EXACT)
 
 
 def _layers(given: Any) -> Any:

@@ -247,21 +247,6 @@ def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
     return first_two(spikes, window)[..., 1]
 
 
-def deviations(
-    spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_end: np.ndarray
-) -> np.ndarray:
-    """Return the differences in s between first spikes of two reads, `spikes` and `others` (... x
-    neurons, nan: no spike), or lower bounds of these.
-
-    `end` and `other_end` are the times in s at which the reads end (`end_of_read`). If only one
-    read has a spike of a neuron, the other spike would come after the end of its read. Then only a
-    lower bound of the difference is known. The result is nan where neither read has a spike.
-    """
-    one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)
-    other = np.where(np.isnan(others), np.fmax(other_end[..., None], spikes), others)
-    return np.where(np.isnan(spikes) & np.isnan(others), np.nan, np.abs(one - other))
-
-
 def interval(right: int, count: int) -> list[float]:
     """Return the 95 % confidence interval, [low, high], of the accuracy `right` / `count` (E. B.
     Wilson, J. Am. Stat. Assoc. 22, 1927).

@@ -64,19 +64,19 @@ class GateSettings(Parameters):
     )
 
 
-def gate_settings(emulator: Emulator, noise: bool = True) -> Fields:
+def gate_settings(emulator: Emulator) -> Fields:
     """Return the fields of `PulseWrites` for 1T1R cells whose gates set the levels of a device, for
     which the `emulator` stands.
 
-    Gate voltages leak to the voltage of the weight 0. `noise`: include the device's noises.
+    Gate voltages leak to the voltage of the weight 0.
     """
     device, window = emulator.device, emulator.high - emulator.low
     grid = np.linspace(device.gate_low, device.gate_high, len(device.levels))
     return {
         "step": device.mean_step * window,
         "width": emulator.pulse,
-        "write_noise": device.write_noise * window * noise,
-        "read_noise": device.read_noise * window * noise,
+        "write_noise": device.write_noise * window,
+        "read_noise": device.read_noise * window,
         "whole": 0,
         "levels": tuple(emulator.state(device.levels).tolist()),
         "gate_low": device.gate_low,

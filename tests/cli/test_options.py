@@ -40,10 +40,8 @@ def test_settings_change_the_parameters_that_they_name():
     ("setting", "word"),
     [
         ("schedule.pulse=11", "schedule.pulse"),
-        ("schedule.pulse", "schedule.pulse"),
         ("rule.seed=0.5", "rule.seed"),
         ("schedule.puls=1", r"schedule\.pulse"),
-        ("width=1", r"memristor\.width"),
         ("zzz=1", "--parameters"),
     ],
 )

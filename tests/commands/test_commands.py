@@ -39,7 +39,7 @@ def test_commands_are_listed_and_each_has_a_short_help(capsys):
 
 def test_compare_has_the_accuracy_and_the_pulses_of_the_verbs(tmp_path):
     words = ["--device", "epiram", "--write", "late", "--vary", "write_noise", "0", "0.05"]
-    shown = ["--presentations", "2000", "--seeds", "1"]
+    shown = ["--set", "rule.presentations=2000", "--seeds", "1"]
     assert memristive(["compare", *words, *shown, *outputs(tmp_path), "--jobs", "1"]) == 0
     found = load_table(tmp_path / "compare_digits_write_noise_epiram.json")
     quiet, noisy = found.to_dict("records")
@@ -55,20 +55,9 @@ def test_compare_has_the_accuracy_and_the_pulses_of_the_verbs(tmp_path):
     assert quiet["pulses_per_cell"] == write_costs(device, counts)["pulses_per_cell"]
 
 
-def test_compare_sets_fields_of_all_networks(tmp_path):
-    words = ["--device", "epiram", "--write", "at-once", "--seeds", "1", "--jobs", "1"]
-    found = []
-    for given in (["--set", "rule.presentations=300"], ["--presentations", "300"]):
-        assert memristive(["compare", *words, *given, *outputs(tmp_path), "--force"]) == 0
-        found += load_results(tmp_path / "compare_digits_epiram.json")["rows"]
-    assert found[0] == found[1]
-    assert found[0]["presentations"] == 300
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--set", "write_noise=much"], "much"),
         (["--vary", "writenoise", "1"], "device.write_noise"),
         (["--vary", "write_noise", "-1"], "write_noise"),
         (["--device", "epirm"], "epiram"),

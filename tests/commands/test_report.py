@@ -12,15 +12,12 @@ from memristive.accounting import costs
 from memristive.cli.runs import examined
 from memristive.cli.script import exit_code
 from memristive.commands import report
-from memristive.devices.device_spread import Readings
 from memristive.devices.measured_device import PRESETS, MeasuredDevice, device_record
 from memristive.devices.neuron_model import load_neuron
-from memristive.devices.spice_model import PRESETS as MODELS
 from memristive.io.records import load_results, to_json
 from memristive.ledger import Technology
 from memristive.network.chip import neuron_chip
 from memristive.network.recipe import Dense
-from memristive.parameters import ParameterError
 from tests.helpers import one_line, outputs
 
 NETWORKS = {"one layer": ("digits", (), "none"), "two layers": ("digits", (Dense(20),), "none")}
@@ -193,20 +190,6 @@ def test_a_table_is_read_at_its_voltage_and_fitted_once(tmp_path, capsys):
     assert "--read-voltage" in one_line(capsys.readouterr().err)
 
 
-def test_dots_of_readings_lie_on_the_curves_of_their_device():
-    device = PRESETS["pcmo"]
-    siemens, up = sweeps(device)
-    up[[0, 81]] = 0  # each sweep begins with a reading
-    siemens[up == 0] *= 0.95  # which noise has moved
-    axis = report.curves(device, [Readings("", siemens, up, np.ones(len(up), int))]).axes[0]
-    dots = [line for line in axis.lines if line.get_marker() == "."]
-    curves = {line.get_color(): line for line in axis.lines if line.get_marker() != "."}
-    assert len(dots) == 4
-    for line in dots:
-        expected = np.interp(line.get_xdata(), *curves[line.get_color()].get_data())
-        assert line.get_ydata()[1:] == pytest.approx(expected[1:], rel=0.02)
-
-
 def test_a_checkpoint_is_found_before_the_fit(tmp_path, capsys):
     table = tmp_path / "curve.csv"
     table.write_text("no readings at all")
@@ -236,13 +219,3 @@ def test_a_model_of_the_project_is_measured_first(ngspice, tmp_path):
     )
     device = report.given_device(options).device
     assert (device.name, device.model) == ("vteam", "vteam") and device.mean_step > 0
-
-
-def test_a_model_file_without_its_state_is_named(tmp_path):
-    pulses = {way: {"voltage": volts, "width": 1e-6} for way, volts in (("up", 1), ("down", -1))}
-    path = tmp_path / "mine.json"
-    path.write_text(to_json({"file": str(MODELS / "wox.lib"), "subcircuit": "wox"} | pulses))
-    options = Namespace(device=str(path), read_voltage=None, results=tmp_path, figures=tmp_path)
-    options.force = False
-    with pytest.raises(ParameterError, match="state_node"):
-        report.given_device(options)

@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 
 from memristive.classifier import MemristiveClassifier
 from memristive.commands import table as own_data
-from memristive.io.records import NotOverwritten, load_results
+from memristive.io.records import load_results
 from memristive.io.records import load_table as load_rows
 from memristive.parameters import ParameterError
 from tests.helpers import flowers_in, outputs
@@ -62,23 +62,6 @@ def test_a_table_end_to_end(folder):
     assert not list(folder.glob("*.checkpoint"))
 
 
-def test_a_network_of_another_table_is_not_overwritten(table, folder, tmp_path):
-    other, before = tmp_path / "flowers.csv", (folder / "model.json").read_bytes()
-    other.write_text(table.read_text().replace("0.2", "0.3"))
-    with pytest.raises(NotOverwritten, match="table"):
-        study(other, tmp_path, "--voltages", str(folder / "model.json"))
-    assert (folder / "model.json").read_bytes() == before
-
-
-def test_the_table_is_never_overwritten(tmp_path):
-    table = flowers_in(tmp_path)
-    before = table.read_bytes()
-    for option in ("--voltages", "--netlist"):
-        with pytest.raises(NotOverwritten, match="flowers"):
-            study(table, tmp_path, "--force", option, str(table))
-    assert table.read_bytes() == before
-
-
 def test_no_method_has_seen_its_test_samples(tmp_path):
     """Random classes cannot be learned: a random forest, perfect on its training samples, is right
     by chance.
@@ -95,13 +78,6 @@ def test_no_method_has_seen_its_test_samples(tmp_path):
 # Tables
 
 ROWS = [["1", "10", "x"], ["2", "20", "y"]] * 3
-
-
-@pytest.mark.parametrize("separator", [",", ";", " "])
-def test_the_separator_is_detected(tmp_path, separator):
-    (tmp_path / "t.csv").write_text("\n".join(map(separator.join, [["a", "b", "class"], *ROWS])))
-    features, labels = own_data.samples_of(str(tmp_path / "t.csv"))
-    assert features.tolist() == [[1.0, 10.0], [2.0, 20.0]] * 3 and labels.tolist() == ["x", "y"] * 3
 
 
 @pytest.mark.parametrize(

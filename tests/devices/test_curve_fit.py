@@ -30,15 +30,12 @@ SHAPES = {
 
 
 def measure(up, down, pulses, write, read, seed, low=LOW, high=HIGH, start=0.0):
-    """Return readings in S and directions; the state cannot leave its range, and its noise `write`
-    may depend on it.
-    """
+    """Return readings in S and directions; the state cannot leave its range."""
     rng = np.random.default_rng(seed)
     states = [start]
     for pulse in pulses:
         step = up(states[-1]) if pulse > 0 else -down(states[-1])
-        noise = write(states[-1]) if callable(write) else write
-        states.append(float(np.clip(states[-1] + step + noise * rng.standard_normal(), 0, 1)))
+        states.append(float(np.clip(states[-1] + step + write * rng.standard_normal(), 0, 1)))
     readings = np.array(states) + read * rng.standard_normal(len(states))
     return low + (high - low) * readings, [0, *pulses]
 

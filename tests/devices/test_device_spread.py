@@ -1,6 +1,4 @@
-"""The fit of several devices recovers the spreads, the errors and the noise curve of simulated
-devices.
-"""
+"""The fit of several devices recovers the spreads and the errors of simulated devices."""
 
 import numpy as np
 import pytest
@@ -20,7 +18,7 @@ def drawn(rng, spread):
     return rng.lognormal(-(sigma**2) / 2, sigma)
 
 
-def kind(seed, spreads, devices, noise=lambda x: 0.01, pulses=PULSES):
+def kind(seed, spreads, devices):
     """The fit of simulated devices with these spreads."""
     rng, fitted = np.random.default_rng(seed), []
     for k in range(devices):
@@ -31,8 +29,8 @@ def kind(seed, spreads, devices, noise=lambda x: 0.01, pulses=PULSES):
         conductance, direction = measure(
             lambda x, gain=gain: gain * 0.1 * (1.04 - x),
             lambda x, gain=gain: gain * 0.12 * (x + 0.04),
-            pulses,
-            lambda x, write=write: write * noise(x),
+            PULSES,
+            write * 0.01,
             0.01 * read,
             rng,
             low=1e-5 * width * lowest,
@@ -51,16 +49,8 @@ def test_known_spreads_are_recovered_within_their_errors():
         off.append((found.spreads[name][0] - mean) / found.spreads[name][1])
     middle = len(found.device.up) // 2
     off.append((found.device.up[middle] - 0.1 * 0.54) / found.errors["up"][middle])
-    assert len(found.write_noise_at) == 1 and found.device.noise_curve == ()
     assert found.device.spread == found.spreads["gain"].spread
     assert np.abs(off).max() < 3 and 0.4 < np.mean(np.square(off)) < 2
-
-
-def test_a_write_noise_that_depends_on_the_state_is_found():
-    found = kind(4, dict.fromkeys(TRUTH, 0.0), 2, lambda x: 0.005 + 0.02 * x, PULSES * 2)
-    assert len(found.write_noise_at) == 2
-    assert found.write_noise_at == pytest.approx([0.005, 0.025], abs=0.004)
-    assert found.device.noise([0, 1]) == pytest.approx(found.write_noise_at)
 
 
 @pytest.mark.parametrize(("spread", "error"), [(0.2, 0.05), (0.1, 0.1), (0.0, 0.1)])

@@ -1,18 +1,14 @@
-"""Exported devices: ngspice follows library and Verilog-A, and tables repeat the device when they
-are read as CrossSim and aihwkit do.
-"""
+"""Exported devices: ngspice follows library and Verilog-A, and aihwkit's law repeats the device."""
 
 import dataclasses
 import json
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from memristive.devices.characterise import read_cells, write_cells
 from memristive.devices.export import (
     aihwkit_parameters,
-    crosssim_table,
     files,
     identifier,
     model_file,
@@ -116,27 +112,6 @@ def test_ngspice_follows_the_compiled_verilog_a(ngspice, device, tmp_path):
     assert down == pytest.approx(device.after(up[-1], pulses, False), abs=TOLERANCE)
     assert compiled_library(library.text, library.subcircuit, "x")
     assert read_cells(model, [0.2, 1.0]) == pytest.approx(read_cells(library, [0.2, 1.0]), rel=1e-6)
-
-
-def crosssim(text):
-    """Conductances, probabilities and changes (a row for each probability) of a lookup table, as
-    CrossSim reads it.
-    """
-    siemens, shares, *changes = (np.array(line.split(","), float) for line in text.splitlines()[1:])
-    return siemens, shares, np.array(changes)
-
-
-@pytest.mark.parametrize("up", [True, False])
-def test_crosssim_table_repeats_steps_and_noise(up):
-    """CrossSim takes the nearest entry, and averages over the probabilities."""
-    siemens, shares, changes = crosssim(crosssim_table(OWN, up))
-    assert siemens == pytest.approx(np.linspace(1e-6, 5e-6, len(siemens)))
-    mean = np.trapezoid(changes, shares, axis=0) / 4e-6
-    step = OWN.step((siemens - 1e-6) / 4e-6, up) * (1 if up else -1)
-    assert mean == pytest.approx(step, abs=1e-6)
-    scatter = changes / 4e-6 - step
-    quartiles = [np.interp(share, shares, scatter[:, 0]) for share in (0.25, 0.75)]
-    assert quartiles == pytest.approx(0.015 * norm.ppf([0.25, 0.75]), rel=1e-3)
 
 
 def test_aihwkit_parameters_repeat_a_sweep():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from memristive.devices.curve_fit import merged
-from memristive.devices.export import files
-from memristive.devices.measured_device import PRESETS, device_record, load_device
+from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.one_sided import OneSided
 from memristive.devices.one_sided_fit import fit_one_sided
 from memristive.io.records import to_json
@@ -81,27 +80,6 @@ def test_two_abrupt_directions_and_too_few_pulses_are_refused():
     jumps = np.where(direction > 0, LOW + SPAN, LOW)
     with pytest.raises(ParameterError, match="gradual"):
         fit_one_sided([(jumps, direction, pulses)], "mine")
-
-
-@pytest.mark.parametrize("name", ["generic-pcm", "pcm", "taox"])
-def test_crosssims_tables_hold_the_quantiles_of_the_changes(name):
-    """A line of text, conductances, probabilities, and a row of changes for each probability."""
-    device = PRESETS[name]
-    texts = files(device)
-    words = "dG_increasing.txt", "dG_decreasing.txt"
-    gradual, abrupt = (texts[word] for word in words[:: device.one_sided.sign])
-    for text, quantiles, ends in (
-        (gradual, np.array(device.one_sided.gradual), False),
-        (abrupt, np.array(device.one_sided.abrupt), True),
-    ):
-        rows = [np.array(line.split(","), float) for line in text.splitlines()[1:]]
-        span = device.highest_conductance - device.lowest_conductance
-        places = (rows[0] - device.lowest_conductance) / span
-        x = np.linspace(0, 1, quantiles.shape[1])
-        expected = np.array([np.interp(places, x, row) - ends * places for row in quantiles])
-        shares = np.linspace(0, 1, len(quantiles))
-        found = [np.interp(shares, rows[1], column) for column in np.transpose(rows[2:]) / span]
-        assert np.transpose(found) == pytest.approx(expected, abs=1e-3)
 
 
 def test_its_file_gives_the_same_device_and_names_a_wrong_table(tmp_path):

@@ -199,8 +199,6 @@ def test_few_readings_of_devices_that_keep_their_state_show_no_law(count):
     ("time", "conductance", "message"),
     [
         ([1, 2, 3, 4, 5, 6], [1e-6, 1e-6, -1e-6, 1e-6, 1e-6, 1e-6], "sign"),
-        ([1], [1e-6], "reading"),
-        ([1, 2, 3, 4], [4e-6, 3e-6, 2e-6, 1e-6], "4 readings"),
         (np.arange(1, 21), 1e-6 * (1 + 0.1 * (-1.0) ** np.arange(20)), "scatter"),
         (np.arange(1, 81), 1e-5 + 5e-5 * (1 - np.abs(np.arange(80) / 40 - 1)), "no law"),
     ],

@@ -14,14 +14,14 @@ from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells, NgspiceNetwork
 from memristive.engines.read_netlist import netlist
 from memristive.learning.rule import LayeredRule
-from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
+from memristive.learning.settings import measured_design, measured_parameters
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.convolution import Convolution
 from memristive.network.networks import Network, network_on_chip
 from memristive.parameters import ParameterError
 from tests.helpers import measured_spikes
-from tests.network.networks import drives
+from tests.network.networks import drives, pulses_of
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -30,6 +30,12 @@ pytestmark = pytest.mark.usefixtures("ngspice")
 def cells_of(name, scheme):
     """Characterised once."""
     return ModelCells(load_model(name), scheme)
+
+
+def half_of(device, scheme):
+    """Fields of pulses for the half-selected cells of a scheme."""
+    passive = scheme == "v/2"
+    return {"disturb_up": device.half_up * passive, "disturb_down": device.half_down * passive}
 
 
 def network_of(name, sizes, seed, scheme="v/2", low=0.2, pairs=1):
@@ -45,7 +51,7 @@ def network_of(name, sizes, seed, scheme="v/2", low=0.2, pairs=1):
         states,
         measured_parameters(emulated),
         design,
-        pulses=measured_pulses(emulated, whole=False, scheme=scheme),
+        pulses=pulses_of(emulated, whole=0, **half_of(cells.device, scheme)),
     )
 
 

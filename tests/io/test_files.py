@@ -18,7 +18,7 @@ from memristive.commands import fit as device_fit
 from memristive.devices.measured_device import MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.files import REMOVED, FileProblem
-from memristive.io.networks import describe_network, load, load_network
+from memristive.io.networks import describe_network, load, network_of
 from memristive.io.records import (
     checkpoint_at_interrupt,
     load_checkpoint,
@@ -26,7 +26,7 @@ from memristive.io.records import (
     save_checkpoint,
     to_json,
 )
-from memristive.io.voltages import Voltages, VoltagesError, save_voltages
+from memristive.io.voltages import Voltages, VoltagesError, read_voltages, save_voltages
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning
 from memristive.network.chip import Chip
@@ -68,7 +68,8 @@ def at(content, path):
 
 def network_again(path):
     """Return the entries of a network's file, as `save` would write them after loading it."""
-    network, rule, voltages = load_network(path)
+    voltages = read_voltages(path)
+    network, rule = network_of(voltages)
     network = network_on_chip(network, voltages.chip)
     assert all(np.isfinite(states).all() for states in network.states)
     return describe_network(

@@ -2,14 +2,11 @@
 parameters.
 """
 
-import gzip
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from memristive import plotting
 from memristive.io import records
 from memristive.io.records import (
     FileProblem,
@@ -17,7 +14,6 @@ from memristive.io.records import (
     check_overwriting,
     resumed,
     write_file,
-    write_json,
 )
 from memristive.network.design import Schedule
 
@@ -64,20 +60,6 @@ def test_a_file_of_other_parameters_is_overwritten_by_force_alone(tmp_path, chan
     ] == [name]
 
 
-def test_of_two_runs_at_once_both_records_are_kept(tmp_path, capsys):
-    path, runs = tmp_path / "file.json", ({"seed": 1}, {"seed": 2})
-    path.write_text(records.to_json({"parameters": {"seed": 3}}))
-    check_overwriting(path, runs[0], force=True)
-    write_json(path, {"parameters": runs[0]}, overwrite=True)  # replaces what it has seen
-    assert not (tmp_path / "file.1.json").exists()
-    check_overwriting(path, runs[1], force=True)
-    path.write_text(records.to_json({"parameters": runs[0], "score": 1}))  # the other run's
-    write_json(path, {"parameters": runs[1]}, overwrite=True)
-    assert "changed" in capsys.readouterr().out
-    kept = [records.load_results(tmp_path / name) for name in ("file.1.json", "file.json")]
-    assert [record["parameters"] for record in kept] == [*runs]
-
-
 @pytest.mark.parametrize("content", ["notes", "{}", '{"parameters": 1}'])
 def test_a_foreign_file_is_overwritten_by_force_alone(tmp_path, content):
     (tmp_path / "file").write_text(content)
@@ -85,25 +67,6 @@ def test_a_foreign_file_is_overwritten_by_force_alone(tmp_path, content):
         with pytest.raises(NotOverwritten, match="file"):
             check_overwriting(tmp_path / "file", parameters, force=False)
     check_overwriting(tmp_path / "file", None, force=True)
-
-
-def test_figures_and_decisions_replace_their_own_kind_alone(tmp_path):
-    figure, decisions = tmp_path / "a.png", tmp_path / "a.csv.gz"
-
-    def save():
-        plotting.save(plt.figure(), figure)
-        records.save_decisions(decisions, np.array([0]), np.array([[1e-4, 2e-4]]), 1e-6)
-
-    save()
-    save()
-    for path in (figure, decisions):
-        for foreign in (b"notes", gzip.compress(b"my,own,table"), b"\x89PNG Software Matplotlib"):
-            mine = path.read_bytes()
-            path.write_bytes(foreign)
-            with pytest.raises(NotOverwritten, match=path.name):
-                save()
-            assert path.read_bytes() == foreign
-            path.write_bytes(mine)
 
 
 def test_a_file_that_the_run_needs_is_never_overwritten(tmp_path):

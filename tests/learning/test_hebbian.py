@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from memristive.datasets import digits_012345, mnist, xpue
-from memristive.engines.solvers import driven_rows, read_solver, training_solver
+from memristive.engines.solvers import (
+    READING,
+    TRAINING,
+    driven_rows,
+    read_solver,
+    training_solver,
+)
 from memristive.learning.hebbian import (
     hebbian_network,
     infer,
@@ -169,3 +175,17 @@ def test_on_a_chip_cells_and_neurons_differ(ngspice):
     expected = Crossbar.of(strong).first_spikes(states, SPARSE)
     assert np.ptp(strong.thresholds) > 0.3 and np.isfinite(expected).all()
     assert infer(strong, states, SPARSE).spikes == pytest.approx(expected, abs=1e-6)
+
+
+def test_tightened_tolerances_change_no_trained_voltage_and_no_spike(ngspice):
+    dataset = xpue()
+    usual, tight = (
+        train_hebbian(dataset.setup, dataset.patterns, solver).states
+        for solver in (TRAINING, TRAINING.tightened(2))
+    )
+    assert tight == pytest.approx(usual, abs=1e-3 * usual.max())
+    spikes, exact = (
+        infer(dataset.setup, usual, dataset.patterns, solver).spikes
+        for solver in (READING, READING.tightened())
+    )
+    assert spikes == pytest.approx(exact, abs=1e-6, nan_ok=True)

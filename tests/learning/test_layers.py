@@ -52,7 +52,6 @@ def test_a_silent_network_is_silent_and_a_driven_one_fires_at_the_logarithm():
     [
         (lambda: Network((np.ones((3, 5)), np.ones((2, 3)))), "rows"),
         (lambda: random_network((2, 3, 2)).forward(np.ones((1, 3))), "images"),
-        (lambda: random_network((2, 3, 2)).read_back(1, np.ones(3)), "errors"),
         (
             lambda: next(train(Learning.start(random_network((2, 2)), RULE), LayeredRule(), *XOR)),
             "presentations",

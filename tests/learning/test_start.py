@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive import build, infer, learn, read
+from memristive import build, learn, read
 from memristive.datasets import matching_dataset
-from memristive.learning.hebbian import Training
 from memristive.learning.training import Learning, train
-from memristive.network.design import ENGINES, Setup
+from memristive.network.design import ENGINES
 from memristive.network.recipe import Conv, Recipe
 from memristive.parameters import ParameterError
 from memristive.scores.decisions import score_row
@@ -49,13 +48,6 @@ def test_wrong_kinds_are_refused_with_what_was_meant():
     for use, words in (
         (lambda: read(trained, IMAGES), "network.* give its network"),
         (lambda: learn(network, IMAGES, IMAGES, np.zeros(40)), "rule"),
-        (lambda: read(network, IMAGES, engine=5), "engine"),
-        (
-            lambda: infer(
-                Setup(), Training(*[np.zeros((2, 2))] * len(dataclasses.fields(Training))), IMAGES
-            ),
-            "give its states",
-        ),
     ):
         with pytest.raises(ParameterError, match=words):
             use()

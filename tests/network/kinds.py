@@ -7,12 +7,12 @@ import numpy as np
 from memristive.devices.measured_device import emulator
 from memristive.learning.build import build, initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.learning.settings import measured_design, measured_parameters, measured_pulses
+from memristive.learning.settings import measured_design, measured_parameters
 from memristive.network.chip import Chip
 from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign
 from memristive.network.networks import network_on_chip
-from tests.network.networks import MEASURED
+from tests.network.networks import MEASURED, pulses_of
 
 IMAGES = np.random.default_rng(3).random((20, 36)) * (np.random.default_rng(4).random(36) < 0.8)
 IMAGE = IMAGES[0]
@@ -37,7 +37,7 @@ def layers(hidden, device=None, pairs=1, chip=None, kinds=(), **pulses):
         made = {
             "design": measured_design(emulated, pairs, 1.0, **BIASES),
             "parameters": measured_parameters(emulated),
-            "pulses": measured_pulses(emulated, **pulses),
+            "pulses": pulses_of(emulated, **pulses),
         }
     network = initial_network(hidden, 2, IMAGES, RULE, kinds=kinds, **made)
     return network_on_chip(network, chip)

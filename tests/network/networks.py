@@ -75,6 +75,12 @@ MEASURED = {
 }
 
 
+def pulses_of(emulated, late=False, noise=True, **changes):
+    """The pulses of a device, with other fields, or without its noises."""
+    quiet = {} if noise else {"write_noise": 0.0, "read_noise": 0.0}
+    return dataclasses.replace(measured_pulses(emulated, late), **quiet, **changes)
+
+
 def measured_network(device, hidden, pairs, kinds=(), **pulses):
     """A network of random weights of a measured device for `PULSED_IMAGES` of three classes."""
     emulated = emulator(MEASURED[device])
@@ -85,7 +91,7 @@ def measured_network(device, hidden, pairs, kinds=(), **pulses):
         PULSED_RULE,
         measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5),
         measured_parameters(emulated),
-        measured_pulses(emulated, **pulses),
+        pulses_of(emulated, **pulses),
         kinds,
     )
 

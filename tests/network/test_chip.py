@@ -135,19 +135,6 @@ def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice
         assert low <= np.ptp(simulated) < high and 3.9 < simulated.mean() < 3.97
 
 
-@pytest.mark.parametrize(
-    ("changes", "name"),
-    [
-        ({"cell_gain": -0.1}, "cell_gain"),
-        ({"read_noise": float("nan")}, "read_noise"),
-        ({"stuck_off": 0.6, "stuck_on": 0.6}, "stuck_on"),
-    ],
-)
-def test_impossible_chip_is_refused(changes, name):
-    with pytest.raises(ParameterError, match=name):
-        Chip(**changes)
-
-
 EVERYTHING = Chip(
     cell_gain=0.1,
     cell_threshold=0.1,
@@ -179,9 +166,7 @@ def test_chip_file_gives_the_chip_back(tmp_path):
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ('{"gain": 1}', "gain"),
         ('{"inputs": 784}', "784"),
-        ("{", "chip.json"),
         (None, "chip.json"),
     ],
 )

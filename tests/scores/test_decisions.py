@@ -191,12 +191,6 @@ def test_interval_is_wilsons():
     assert low == pytest.approx(0.5020, abs=1e-4)
 
 
-def test_a_spike_that_one_read_lacks_deviates_by_as_much_as_that_read_continued():
-    spikes, others = (
-        np.array([[50, 60, NAN, NAN], [50, NAN, 70, NAN]]),
-        np.array([[51, 58, 59, 61], [NAN, 52, NAN, NAN]]),
-    )
-    found = decisions.deviations(spikes, others, np.array([60.0, 70.0]), np.array([58.0, 150.0]))
-    assert found[0].tolist() == [1, 2, 1, 0]
-    assert found[1, :3].tolist() == [100, 18, 80] and np.isnan(found[1, 3])
-    assert decisions.end_of_read(spikes, 150.0).tolist() == [60, 70]
+def test_a_read_ends_at_its_second_spike():
+    spikes = np.array([[50, 60, NAN, NAN], [50, NAN, 70, NAN], [50, NAN, NAN, NAN]])
+    assert decisions.end_of_read(spikes, 150.0).tolist() == [60, 70, 150]

@@ -256,22 +256,6 @@ def test_inference_reads_in_the_network_that_the_file_describes(work, ngspice):
     )
 
 
-def test_nothing_is_overwritten_without_force(work, ngspice, capsys):
-    folder, name, voltages = work / "mine", "XPUE_memristive_training.py", work / "mine" / "v.json"
-    changed, notes = ["--set", "schedule.input_voltage=0.9"], work / "notes.cir"
-    assert started(name, folder, voltages=voltages) == 0
-    before = voltages.read_bytes()
-    notes.write_text("my notes")
-    for options, word in ((changed, "schedule.input_voltage"), (["--netlist", notes], "notes.cir")):
-        capsys.readouterr()
-        assert started(name, folder, *options, voltages=voltages) == 2 and word in one_line(
-            capsys.readouterr().err
-        )
-        assert voltages.read_bytes() == before and notes.read_text() == "my notes"
-    assert started(name, folder, *changed, "--force", "--netlist", notes, voltages=voltages) == 0
-    assert voltages.read_bytes() != before and notes.read_text() != "my notes"
-
-
 # Learning from errors
 
 
@@ -327,8 +311,6 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
     ("name", "options", "word"),
     [
         (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
-        (TEST, ["--voltages", "voltages/xpue.json"], "xpue"),
-        ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
         ("XPUE_memristive_training.py", ["--device", "vteam"], "memristive measure"),
         ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
         ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9"),

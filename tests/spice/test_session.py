@@ -165,14 +165,6 @@ def test_looks_at_the_progress_change_nothing(load):
     assert parts == pytest.approx([stop / 3, stop / 2, stop], abs=FINE.max_step)
 
 
-def test_refused_change_is_named(load):
-    circuit = load(RC)
-    with pytest.raises(SimulationError, match="r9"):
-        circuit.alter({"r9": 1.0})
-    circuit.alter({"r1": 2e3})
-    assert circuit.run(1e-3)["out"][-1] == pytest.approx(1 - np.exp(-0.5), abs=1e-3)
-
-
 @pytest.mark.parametrize("value", [float("nan"), "1k", None, [1.0, float("inf")]])
 def test_values_must_be_finite_numbers(load, value):
     with pytest.raises(ParameterError, match="r1"):

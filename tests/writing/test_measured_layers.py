@@ -226,7 +226,7 @@ def test_the_noise_of_a_back_read_grows_with_its_errors(pairs, squares):
 
 
 def test_pairs_write_opposite_cells_and_take_turns():
-    net = network("epiram", (), 2, whole=False, noise=False)
+    net = network("epiram", (), 2, whole=0, noise=False)
     learning, counts = Learning.start(net, RULE), no_counts(net)
     turns = []
     for _ in train(learning, RULE, IMAGES, LABELS, block=1, counts=counts):
@@ -261,7 +261,14 @@ def test_a_write_moves_each_cell_by_the_voltage_across_it(scheme):
     }
     # row that waits, column that is not written, in V
     waiting, beside = (0.0, 0.0) if scheme == "v/2" else (-1 / 6, 1 / 6)
-    pulses = measured_pulses(emulated, whole=False, scheme=scheme)
+    shares = (0.2, 0.1) if scheme == "v/2" else (0.06, 0.03)
+    pulses = dataclasses.replace(
+        measured_pulses(emulated),
+        whole=0,
+        disturb_up=shares[0],
+        disturb_down=shares[1],
+        thirds=int(scheme == "v/3"),
+    )
     net = initial_network(
         (),
         3,
