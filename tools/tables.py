@@ -103,7 +103,7 @@ SHORT = [
         "96% (memristor chip [2])",
         CLOSED_FORM,
         ONE,
-        "convolution/overlap/convolution_mnist",
+        "convolution/wide/convolution_mnist",
         STRICT,
     ),
     (
