@@ -79,11 +79,11 @@ def test_drives_are_in_thresholds_of_the_given_neuron(hidden):
     assert found[1] == pytest.approx(found[0])
 
 
-@pytest.mark.parametrize("pixels", [16, 4096])
-def test_op_amps_can_take_the_current_of_a_column_of_any_length(pixels: int) -> None:
-    images = np.ones((4, pixels))
-    network, _ = build(images, 2, hidden=(4,))
-    layer = network.layers[0]
-    current = pixels * layer.memristor.gain * network.design.reference_state  # A, all rows at 1 V
-    drop = current * (layer.neuron.amplifier_output_resistance + layer.neuron.feedback_resistance)
-    assert drop < -1.05 * layer.neuron.rail_low  # no image has all rows high
+@pytest.mark.parametrize(("pixels", "hidden", "pairs"), [(4096, 4, 0), (9, 3000, 0), (900, 4, 4)])
+def test_op_amps_can_take_the_current_of_a_column_of_any_length(pixels, hidden, pairs):
+    network, _ = build(Recipe(hidden, pairs=pairs), np.ones((4, pixels)), 2)
+    for layer in network.layers:
+        cells = layer.rows * (pairs or 1)
+        current = cells * layer.memristor.gain * network.design.reference_state  # A, rows at 1 V
+        ohm = layer.neuron.amplifier_output_resistance + layer.neuron.feedback_resistance
+        assert current * ohm < -1.05 * layer.neuron.rail_low  # no image has all rows high
