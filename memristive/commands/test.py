@@ -32,7 +32,8 @@ from memristive.scores.decisions import RESOLUTION, confusion, resolution_of
 def main(arguments: list[str] | None = None) -> None:
     """Load network and chip, read, decide, save, print, plot."""
     parser = add_jobs(make_parser(__doc__, "reads", netlist=True))
-    parser.add_common("--voltages", None, required=True)
+    parser.add_argument("network", nargs="?", type=Path, metavar="NETWORK", help="voltages file")
+    parser.add_common("--voltages", None, "the same")
     parser.add_common("--data", None, OF_NETWORK)
     parser.add_common("--chip", None, "default: the chip of the training")
     parser.add_argument(
@@ -45,6 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_common("--engine", None, "default: ngspice; closed-form with hidden layers")
     parser.add_common("--samples", None, "default: all; of a convolution in ngspice one a class")
     options = parser.parse_args(arguments)
+    options.voltages = options.network or options.voltages
+    if not options.voltages:
+        parser.error("name the voltages file of a trained network")
     keep_apart(options, options.voltages, options.chip)
 
     # 1. The trained network, and the test images encoded as its training images were; without test

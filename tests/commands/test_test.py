@@ -28,7 +28,7 @@ def grey():
 
 def read(folder, *more, engine="closed-form"):
     """Return the record and the decisions of a test of 15 images."""
-    words = ["--voltages", str(VOLTAGES), "--samples", "15", "--engine", engine]
+    words = [str(VOLTAGES), "--samples", "15", "--engine", engine]
     read_test.main([*words, *outputs(folder), *more])
     on = f"_on_{more[more.index('--chip') + 1]}" if "--chip" in more else ""
     after = f"_after_{more[more.index('--age') + 1]}_s" if "--age" in more else ""
