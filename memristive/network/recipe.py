@@ -145,10 +145,9 @@ class Recipe(Parameters):
         not listed. (): a single layer. None: the paper's layer, without reference and bias.
     device : MeasuredDevice, or the name of a preset or file; optional
         Device in every cell. None: the paper's emulator.
-    write : {"at once", "late", "exact"}
+    write : {"at once", "late"}
         Way of writing a device. "at once": fractions of a pulse are rounded at random. "late": each
         synapse adds up doses on a capacitor until whole pulses are due (docs/writes_late.md).
-        "exact": pulses of any width without noise, for comparison.
     pairs : int, optional
         Differential pairs of a synapse; 0: single cells and a reference column. None: 1 with a
         device, 0 with emulators.
@@ -172,7 +171,7 @@ class Recipe(Parameters):
 
     layers: tuple[Conv | Dense, ...] | None = ()
     device: MeasuredDevice | None = None
-    write: Literal["at once", "late", "exact"] = "at once"
+    write: Literal["at once", "late"] = "at once"
     pairs: int = quantity(1, 0, 64, "", "differential pairs of a synapse; 0: single cells")
     chip: Chip | str | None = None
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of images")
