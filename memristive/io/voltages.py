@@ -304,13 +304,12 @@ def shape_of(inputs: int) -> tuple[int, int]:
 
 
 def is_voltages(path: str | Path) -> bool:
-    """Return True if a file holds trained states, in any layout, or is a record."""
+    """Return True if a file holds trained states, in any layout."""
     try:
         content = read_json(path, "a voltages file")
     except FileProblem:
         return False
-    kind = content.get("format", FORMAT if "versions" in content else None)
-    return kind == FORMAT or any(map(PAPER_NODE.match, content))
+    return content.get("format") == FORMAT or any(map(PAPER_NODE.match, content))
 
 
 def load_voltages(
@@ -357,8 +356,6 @@ def _read(path: str | Path, dataset: str) -> Fields:
             f"{path} holds a classifier, which MemristiveClassifier.load reads: its methods costs, "
             "netlist and spike_times do what commands do with networks"
         )
-    if "format" not in content and not any(map(PAPER_NODE.match, content)):
-        raise VoltagesError(f"{path} holds no network; {_network_of(Path(path))}")
     for key, expected in (
         ("format", FORMAT),
         ("version", VERSION),
@@ -369,23 +366,16 @@ def _read(path: str | Path, dataset: str) -> Fields:
     return content
 
 
-def _network_of(record: Path) -> str:
-    """Return where the network of a training's record is, as the end of a message."""
-    places = (record.with_stem(f"{record.stem}_network"), Path("voltages") / record.name)
-    near = next((path for path in places if path.is_file()), None)
-    return f"that of this record is {near}" if near else "train, save and scripts write such files"
-
-
 def _paper_states(path: str | Path, content: Values) -> list[list[float]]:
     cells = {
         (int(match[1]), int(match[2])): value
         for key, value in content.items()
         if (match := PAPER_NODE.match(key))
     }
-    classes, inputs = (1 + max(place) for place in zip(*cells, strict=True))
-    if len(cells) != classes * inputs:
+    classes, inputs = (1 + max(place) for place in zip(*cells, strict=True)) if cells else (0, 0)
+    if not cells or len(cells) != classes * inputs:
         raise VoltagesError(
-            f"{path} has {len(cells)} of {classes} x {inputs} cells "
-            "xsnn.xmemristor_p<class>_<input>.cmem"
+            f"{path} has no 'format' and {len(cells)} of {classes} x {inputs} cells "
+            "xsnn.xmemristor_p<class>_<input>.cmem: it is no file of a network"
         )
     return [[cells[j, i] for i in range(inputs)] for j in range(classes)]

@@ -133,13 +133,3 @@ def test_a_state_that_no_pulse_reaches_is_refused(tmp_path):
     (tmp_path / "v.json").write_text(json.dumps(content))
     with pytest.raises(VoltagesError, match=r"layer 1 .* 50 V"):
         load(tmp_path / "v.json")
-
-
-def test_a_record_in_place_of_a_network_names_the_network_beside_it(tmp_path):
-    record = tmp_path / "layers_mine.json"
-    record.write_text(json.dumps({"rows": [], "parameters": {}, "versions": {}}))
-    with pytest.raises(VoltagesError, match=r"layers_mine\.json"):
-        load_voltages(record)
-    (tmp_path / "layers_mine_network.json").write_text(json.dumps(VALID))
-    with pytest.raises(VoltagesError, match=r"layers_mine_network\.json"):
-        load_voltages(record)
