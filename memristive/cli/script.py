@@ -358,7 +358,8 @@ class Record:
         return [results[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Values, ngspice: bool = True) -> None:
-        """Write the record with these results, print its path and delete its checkpoint.
+        """Write the record with these results, print its path and delete its checkpoint. An earlier
+        record stays only if it has changed since the start (`records.write_json`).
 
         Parameters
         ----------

@@ -36,6 +36,14 @@ class NotOverwritten(RuntimeError):
     """A file exists that was made with other parameters."""
 
 
+# checksums of the files that `check_overwriting` allowed this process to replace; None: no file
+_checked: dict[str, int | None] = {}
+
+
+def _checksum(path: Path) -> int | None:
+    return zlib.crc32(path.read_bytes()) if path.is_file() else None
+
+
 def write_file(path: str | Path, content: str | bytes) -> None:
     """Write `content` to a temporary file and rename it, so that `path` always holds complete
     content, old or new.
@@ -107,10 +115,16 @@ def write_json(path: str | Path, content: Values, overwrite: bool = False) -> No
 
     A file with other content is kept as NAME.1.json, NAME.2.json and so on, and a line says so,
     unless `overwrite` is True: neither the earlier work nor the new one is lost. Its "versions" may
-    differ.
+    differ. With `overwrite`, a file is kept that has changed since `check_overwriting`, as by
+    another run at the same time.
     """
     text = to_json(content)
     path = Path(path)
+    real = os.path.realpath(path)
+    if overwrite and real in _checked:
+        overwrite = _checked.pop(real) == _checksum(path)
+        if not overwrite:
+            report(f"{path} has changed since this run began")
     if path.is_file() and not overwrite:
         try:
             stored = read_json(path, "JSON")
@@ -168,6 +182,7 @@ def check_overwriting(
         or not folder.is_dir()
     ):
         raise FileProblem(f"{path} cannot be written")
+    _checked[real] = _checksum(path)
     if force or not path.exists():
         return
     if parameters is None:

@@ -14,6 +14,7 @@ from memristive.io.records import (
     check_overwriting,
     resumed,
     write_file,
+    write_json,
 )
 from memristive.network.design import Schedule
 
@@ -58,6 +59,20 @@ def test_a_file_of_other_parameters_is_overwritten_by_force_alone(tmp_path, chan
     assert [
         found.partition(" ")[0] for found in records.differences(PARAMETERS, PARAMETERS | changes)
     ] == [name]
+
+
+def test_of_two_runs_at_once_both_records_are_kept(tmp_path, capsys):
+    path, runs = tmp_path / "file.json", ({"seed": 1}, {"seed": 2})
+    path.write_text(records.to_json({"parameters": {"seed": 3}}))
+    check_overwriting(path, runs[0], force=True)
+    write_json(path, {"parameters": runs[0]}, overwrite=True)  # replaces what it has seen
+    assert not (tmp_path / "file.1.json").exists()
+    check_overwriting(path, runs[1], force=True)
+    path.write_text(records.to_json({"parameters": runs[0], "score": 1}))  # the other run's
+    write_json(path, {"parameters": runs[1]}, overwrite=True)
+    assert "changed" in capsys.readouterr().out
+    kept = [records.load_results(tmp_path / name) for name in ("file.1.json", "file.json")]
+    assert [record["parameters"] for record in kept] == [*runs]
 
 
 @pytest.mark.parametrize("content", ["notes", "{}", '{"parameters": 1}'])
