@@ -9,7 +9,7 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.engines.engine import ModelCells
 from memristive.engines.solvers import read_solver
 from memristive.network.inputs import as_image
-from memristive.network.netlists import read_voltages, rising
+from memristive.network.netlists import dense_circuit, rising
 from memristive.network.networks import Network, read_generator
 from memristive.parameters import ParameterError
 from memristive.spice.session import Solver, named_classes, netlist_text
@@ -70,7 +70,9 @@ def netlist(
     begin, tau = 0.0, network.parameters.neuron.time_constant
     if network.paper:
         setup, solver = network.setup, read_solver(network.setup, network.states[0], image)
-        rows = [rising(network.design, volts) for volts in read_voltages(network, image).tolist()]
+        rows = [
+            rising(network.layers[0], volts) for volts in read_voltages(network, image).tolist()
+        ]
         circuit = setup.crossbar(network.states[0], rows, title=title)
         membranes = names("membrane", classes)
     else:
@@ -116,7 +118,16 @@ def _layers(
     if network.layers[0].read_noise and not cells:
         noise = network.drawn(image[None], read_generator(seed))[1]
     volts = read_voltages(network, image, cells)
-    return network.layers[0].kind.circuit(network, volts, title, cells, noise)
+    return network.layers[0].kind.circuit(dense_circuit, network, volts, title, cells, noise)
+
+
+def read_voltages(
+    network: Network, image: np.ndarray, cells: ModelCells | None = None
+) -> np.ndarray:
+    """Return the voltages in V at which the rows are read for an `image` (inputs, levels)."""
+    levels = np.asarray(image, float)
+    # subcircuits bend by themselves
+    return network.design.row_voltage * (levels if cells else network.design.read_levels(levels))
 
 
 def _inner_nodes(network: Network) -> list[str]:

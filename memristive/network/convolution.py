@@ -14,19 +14,17 @@ kernel m in region r, which drives row_1_(r x kernels + m).
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.kinds import Kept, Kind
+from memristive.network.kinds import KERNEL_TRIGGER, Kept, Kind, ModelStates, Stack
 from memristive.network.netlists import (
-    KERNEL_TRIGGER,
     NO_LOAD,
-    ModelStates,
     SharpTrigger,
     add_layers,
     layers_circuit,
@@ -34,9 +32,6 @@ from memristive.network.netlists import (
 )
 from memristive.parameters import Fields, ParameterError, Parameters, quantity
 from snn_circuit import Points, add_source, edges, names
-
-if TYPE_CHECKING:
-    from memristive.network.networks import Network
 
 REST = 8.0  # time constants of the membranes between two patches, in which they fall to 0
 GUARD = 1e-6  # s for which the ramp stays at its end, until no region is shown
@@ -254,7 +249,8 @@ class Convolution(Parameters, Kind):
 
     def circuit(
         self,
-        network: "Network",
+        dense: Callable[..., Circuit],
+        network: Stack,
         volts: np.ndarray,
         title: str,
         cells: ModelStates | None,
@@ -263,23 +259,24 @@ class Convolution(Parameters, Kind):
         """Return the circuit that reads all patches in turn, and then the layers above. The patches
         of a convolution come after the patches of the convolution below.
         """
-        design, tau = network.design, network.parameters.neuron.time_constant
+        first = network.layers[0]
+        tau = first.neuron.time_constant
         circuit, begin = layers_circuit(network, title, cells), 0.0
-        circuit.subcircuit(SpikeLatch(design.row_voltage))
-        circuit.subcircuit(SpikeReplay(design.row_voltage))
+        circuit.subcircuit(SpikeLatch(first.row_voltage))
+        circuit.subcircuit(SpikeReplay(first.row_voltage))
 
         def source(name: str, heights: np.ndarray, begins: np.ndarray) -> None:
             points = [(0.0, 0.0)]
             for start, height in zip(begins.tolist(), heights.tolist(), strict=True):
                 if height:
-                    points += edges(start, design.window, design.rise, height)
+                    points += edges(start, first.window, first.rise, height)
             add_source(circuit, name, points[1:] if points[1:2] == [(0.0, 0.0)] else points)
 
         def shown(name: str, begins: np.ndarray) -> None:
             corners = [
                 corner
                 for start in begins.tolist()
-                for corner in edges(start, design.window, GUARD / 2, 1.0)
+                for corner in edges(start, first.window, GUARD / 2, 1.0)
             ]
             add_source(circuit, name, corners if begins[0] == 0 else [(0.0, 0.0), *corners])
 
@@ -290,8 +287,8 @@ class Convolution(Parameters, Kind):
             if not isinstance(kind, Convolution):
                 break
             count = len(kind.patches)
-            starts = begin + kind.slot(design.window, tau) * np.arange(count)
-            begin += kind.before(design.window, tau)
+            starts = begin + kind.slot(first.window, tau) * np.arange(count)
+            begin += kind.before(first.window, tau)
             spikes.append(names(of_layer("spike", k), layer.neurons))
             pulses.append(of_layer("pulse", k))
             if k:
@@ -307,7 +304,7 @@ class Convolution(Parameters, Kind):
                     source(f"row_0_{row}", volts[inputs], starts)
             source(pulses[k], np.ones(count), starts)
             for start in starts.tolist():
-                ramp += rising_ramp(start, design.window)
+                ramp += rising_ramp(start, first.window)
             for region in range(kind.regions**2):
                 shown(f"{of_layer('region', k)}_{region}", starts[kind.patches[:, 0] == region])
             held = kind.kept_nodes(k, layer.neurons)
@@ -324,12 +321,12 @@ class Convolution(Parameters, Kind):
                     risen = f"*v(row_{k}_{row})/{layer.row_voltage!r}" if k else ""
                     circuit.B(name, circuit.gnd, node, current_expression=f"v({name}){risen}")
         source("replay", np.ones(1), np.array([begin]))
-        add_source(circuit, "ramp", [*ramp, *rising_ramp(begin, design.window)][1:])
+        add_source(circuit, "ramp", [*ramp, *rising_ramp(begin, first.window)][1:])
         for j, node in enumerate(held):
             circuit.X(f"replay_{j}", "spike_replay", node, "ramp", "replay", f"row_{k}_{j}")
-        dense = len(network.layers) - k
+        above = len(network.layers) - k
         own = [*[None] * k, *noise[k:]] if noise else []
-        add_layers(circuit, network, cells, own, spikes, [*pulses, *["replay"] * dense])
+        add_layers(circuit, network, cells, own, spikes, [*pulses, *["replay"] * above])
         return circuit
 
     # Files and other software

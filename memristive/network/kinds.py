@@ -4,21 +4,39 @@ A `Kind` owns what differs from one kind to the next: reads, spikes that are kep
 and entries of files. The kernel has no kinds: it gets the arrays `patches`, one for each layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.netlists import TRIGGER, ModelStates, layered_network, rising
+from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import Fields
-
-if TYPE_CHECKING:
-    from memristive.network.networks import Network
 
 Kept = tuple[np.ndarray, np.ndarray, np.ndarray]
 Nodes = Fields  # of NIR, by name
+# Subcircuits at the neurons' outputs: the second does not latch, as a kernel fires on many patches.
+TRIGGER, KERNEL_TRIGGER = "schmitt_trigger", "kernel_trigger"
+
+
+class Stack(Protocol):
+    """Layers in series with their states, as netlists see a `Network`."""
+
+    @property
+    def states(self) -> tuple[np.ndarray, ...]: ...  # columns x rows, V
+    @property
+    def layers(self) -> Sequence[Any]: ...  # of `Layer`, which stands above this file
+
+
+class ModelStates(Protocol):
+    """SPICE model whose subcircuit stands in each cell."""
+
+    model: SpiceModel
+
+    def states(self, emulated: ArrayLike) -> np.ndarray:
+        """Return the model's states (any shape) for X in V."""
 
 
 class Kind:
@@ -76,19 +94,17 @@ class Kind:
 
     def circuit(
         self,
-        network: "Network",
+        dense: Callable[..., Circuit],
+        network: Stack,
         volts: np.ndarray,
         title: str,
         cells: ModelStates | None,
         noise: Sequence[np.ndarray],
     ) -> Circuit:
         """Return the circuit that reads an image whose rows are at `volts`, with this as first
-        layer. `cells`, `noise`: as in `netlists.layered_network`.
+        layer. `dense`: `netlists.dense_circuit`, which takes the other arguments.
         """
-        rows = [rising(network.design, level) for level in volts.tolist()]
-        circuit = layered_network(network, rows, title, cells, noise)
-        circuit["Vpulse"].values = rising(network.design, 1.0)
-        return circuit
+        return dense(network, volts, title, cells, noise)
 
     def kept_nodes(self, layer: int, neurons: int) -> list[str]:
         """Return the nodes that keep spikes of layer number `layer`."""

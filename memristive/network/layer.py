@@ -1,21 +1,18 @@
 """One layer as data."""
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memristive.devices.cells import IDEAL_DEVICES, Cells, Devices, Wires
 from memristive.network.crossbar import Neurons
 from memristive.network.design import write_window
+from memristive.network.kinds import Kind
 from memristive.network.synapses import Synapses
 from memristive.writing.base import Way
 from memristive.writing.ways import PulseWrites, way_of
 from memristor import MemristorParameters, conductance, state_rate
 from snn_circuit import NeuronParameters
-
-if TYPE_CHECKING:
-    from memristive.network.kinds import Kind
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +60,7 @@ class Layer:
     rows: int
     memristor: MemristorParameters
     neuron: NeuronParameters
-    kind: "Kind"
+    kind: Kind
     devices: Devices = IDEAL_DEVICES
     synapses: Synapses = Synapses()
     bias: float | None = None

@@ -9,15 +9,12 @@ goes to all neurons of its layer.
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.devices.cells import add_wires, cell_arguments, neuron_arguments
-from memristive.devices.spice_model import SpiceModel
-from memristive.network.design import Design
+from memristive.devices.cells import IDEAL_DEVICES, add_wires, cell_arguments, neuron_arguments
+from memristive.network.kinds import TRIGGER, ModelStates, Stack
 from memristive.network.layer import Layer
 from memristor import Cell, Memristor, ReadMemristor
 from snn_circuit import (
@@ -33,22 +30,8 @@ from snn_circuit import (
     names,
 )
 
-if TYPE_CHECKING:
-    from memristive.network.networks import Network
-
 NEVER = 1.0  # s, time at which a row steps up whose neuron is silent: after the end of every read
 NO_LOAD = 1e12  # ohm
-TRIGGER = "schmitt_trigger"
-KERNEL_TRIGGER = "kernel_trigger"  # does not latch: a kernel fires on many patches
-
-
-class ModelStates(Protocol):
-    """SPICE model whose subcircuit stands in each cell."""
-
-    model: SpiceModel
-
-    def states(self, emulated: ArrayLike) -> np.ndarray:
-        """Return the model's states (any shape) for X in V."""
 
 
 class SharpTrigger(Cell):
@@ -95,7 +78,7 @@ class SharpTrigger(Cell):
 
 
 def layered_network(
-    network: "Network",
+    network: Stack,
     rows: Sequence[Points],
     title: str = "layers",
     cells: ModelStates | None = None,
@@ -105,7 +88,7 @@ def layered_network(
 
     Parameters
     ----------
-    network : Network
+    network : Stack
         Its bias rows follow the source `pulse` (0 V at first).
     rows : sequence of points
         Sources of the first layer's rows without the bias row, as (s, V) points.
@@ -125,7 +108,7 @@ def layered_network(
 
 def add_layers(
     circuit: Circuit,
-    network: "Network",
+    network: Stack,
     cells: ModelStates | None,
     noise: Sequence[np.ndarray | None],
     spikes: Sequence[Sequence[str]] = (),
@@ -147,15 +130,16 @@ def add_layers(
             add_noise(circuit, layer, k, of_layer)
 
 
-def layers_circuit(network: "Network", title: str, cells: ModelStates | None = None) -> Circuit:
+def layers_circuit(network: Stack, title: str, cells: ModelStates | None = None) -> Circuit:
     """Return a circuit that has the subcircuits and models of layers but no cell or neuron;
     `add_layer` adds these.
     """
-    circuit, own = Circuit(title), network.devices is not None
+    circuit, first = Circuit(title), network.layers[0]
+    own = any(layer.devices is not IDEAL_DEVICES for layer in network.layers)
     if cells:
         cells.model.add_to(circuit, compiled=True)
-    ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
-    add_amplifiers(circuit, network.parameters.neuron)
+    ReadMemristor(first.memristor, per_instance=own).add_to(circuit)
+    add_amplifiers(circuit, first.neuron)
     SharpTrigger(network.layers[-1].neuron, own).add_to(circuit)
     for name, neuron in {one.kind.trigger: one.neuron for one in network.layers}.items():
         if name != TRIGGER:
@@ -165,7 +149,7 @@ def layers_circuit(network: "Network", title: str, cells: ModelStates | None = N
 
 def add_layer(
     circuit: Circuit,
-    network: "Network",
+    network: Stack,
     layer: int,
     own: Layer,
     outputs: list[str],
@@ -196,7 +180,7 @@ def add_layer(
         )
     negatives = own.synapses.add_stages(circuit, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = (
-        cell_arguments(network.parameters.memristor, devices.cells, False),
+        cell_arguments(own.memristor, devices.cells, False),
         neuron_arguments(devices.neurons),
     )
     add_bias(circuit, own, names(f"column_{layer}", neurons), last_row)
@@ -247,18 +231,26 @@ def stage_nodes(own: Layer, layer: int) -> list[str]:
     return list(dict.fromkeys(own.synapses.nodes(layer, own.neurons)))
 
 
-def read_voltages(
-    network: "Network", image: np.ndarray, cells: ModelStates | None = None
-) -> np.ndarray:
-    """Return the voltages in V at which the rows are read for an `image` (inputs, levels)."""
-    levels = np.asarray(image, float)
-    # subcircuits bend by themselves
-    return network.design.row_voltage * (levels if cells else network.design.read_levels(levels))
+def dense_circuit(
+    network: Stack,
+    volts: np.ndarray,
+    title: str,
+    cells: ModelStates | None,
+    noise: Sequence[np.ndarray],
+) -> Circuit:
+    """Return the circuit of dense layers that reads an image whose rows are at `volts`. Other
+    arguments are as in `layered_network`.
+    """
+    first = network.layers[0]
+    rows = [rising(first, level) for level in volts.tolist()]
+    circuit = layered_network(network, rows, title, cells, noise)
+    circuit["Vpulse"].values = rising(first, 1.0)
+    return circuit
 
 
-def rising(design: Design, level: float) -> Points:
+def rising(layer: Layer, level: float) -> Points:
     """Return the points of a source that rises to `level` V and stays there for the read."""
-    return edges(0.0, design.window + design.rise, design.rise, level)[:3]
+    return edges(0.0, layer.window + layer.rise, layer.rise, level)[:3]
 
 
 class ReferenceStage(SubCircuit):

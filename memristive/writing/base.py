@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from memristive.devices.cells import Devices
 from memristive.devices.write_curve import WriteCurve
 from memristive.ledger import COMPUTED, Ledger, Technology
 from memristive.parameters import Fields
-
-if TYPE_CHECKING:
-    from memristive.writing.ways import PulseWrites
 
 # Write of one column in the form of its way: `ColumnDose`, or `GateWrite`.
 Write = Any
@@ -105,9 +102,9 @@ class Way:
 
     kind: ClassVar = COMPUTED  # of the energies of written cells in a ledger
 
-    settings: "PulseWrites"  # of measured devices; emulators have none
+    settings: Any  # `ways.PulseWrites` of measured devices; emulators have none
 
-    def __init__(self, settings: "PulseWrites | None" = None) -> None:
+    def __init__(self, settings: Any = None) -> None:
         if settings is not None:
             self.settings = settings
 

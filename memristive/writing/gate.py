@@ -9,7 +9,7 @@ form and in ngspice call these functions.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,14 +27,11 @@ from memristive.compiled import compiled
 from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, wire_lines
-from memristive.parameters import Fields, Parameters, curve, quantity
+from memristive.parameters import Fields, curve, quantity
 from memristive.writing.base import Due, Laboratory, Way, WrittenCells, WrittenLayer, WrittenNetwork
 from memristive.writing.late import capacitor_ledger
-from memristive.writing.pulses import Counts
+from memristive.writing.pulses import Counts, PulseSettings
 from memristor import read_current
-
-if TYPE_CHECKING:
-    from memristive.writing.ways import PulseWrites
 
 # move of a gate at which its device is due, as a share of the range of gate voltages
 GATE_STEP = 0.036
@@ -44,7 +41,7 @@ GATE_FORGET = 1e-6
 
 
 @dataclass(frozen=True)
-class GateSettings(Parameters):
+class GateSettings(PulseSettings):
     """Levels and gate voltages of the cells."""
 
     levels: tuple[float, ...] = curve((), "X over the gate voltage, in V", -1e6, rising=True)
@@ -279,9 +276,7 @@ def set_column(
     )
 
 
-def gate_voltages(
-    settings: "PulseWrites", states: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, ...]:
+def gate_voltages(settings: GateSettings, states: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Return the gate voltages that belong to the `states` of all layers, twice (2 x rows x
     columns): now, and at the last writes.
     """

@@ -12,10 +12,10 @@ from memristive.closed_form.kernel_arrays import Arrays
 from memristive.compiled import compiled
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.ledger import ASSUMED, Ledger, Line, Technology, wire_lines
-from memristive.parameters import Fields, ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory, WrittenLayer, WrittenNetwork
-from memristive.writing.pulses import RoundedPulses
+from memristive.writing.pulses import PulseSettings, RoundedPulses
 from memristor import MemristorParameters
 
 LIMIT_STREAM = 7  # of random numbers: limits of synapses that write late
@@ -28,7 +28,7 @@ LATE_PULSES, LATE_STEP, LATE_FORGET, LATE_SPREAD = 4, 1e-2, 1e-4, 0.28
 
 
 @dataclass(frozen=True)
-class LateSettings(Parameters):
+class LateSettings(PulseSettings):
     """Windows of the capacitors."""
 
     late: float = quantity(

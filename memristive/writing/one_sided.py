@@ -11,7 +11,7 @@ these functions.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,15 +29,12 @@ from memristive.devices.cells import Cells
 from memristive.devices.measured_device import Emulator
 from memristive.devices.one_sided import OneSided
 from memristive.ledger import ASSUMED, SELECTED, Ledger, Line, Technology, wire_lines
-from memristive.parameters import Fields, ParameterError, Parameters, quantity
+from memristive.parameters import Fields, ParameterError, quantity
 from memristive.writing.at_once import ColumnDose
 from memristive.writing.base import Due, Laboratory, WrittenLayer, WrittenNetwork
-from memristive.writing.late import LatePulses, capacitor_ledger
+from memristive.writing.late import LatePulses, LateSettings, capacitor_ledger
 from memristive.writing.pulses import Counts, drawn_number
 from memristor import read_current
-
-if TYPE_CHECKING:
-    from memristive.writing.ways import PulseWrites
 
 # Share of the mean step: a cell whose next step is smaller is refreshed, because its pulses would
 # be noise only. Change of a difference that a refresh may leave, in mean steps: a smaller one asks
@@ -49,7 +46,7 @@ GRADUAL, ABRUPT = 1, 2  # kinds of a pulse; 0: none
 
 
 @dataclass(frozen=True)
-class OneSidedSettings(Parameters):
+class OneSidedSettings(LateSettings):
     """Distributions of the pulses, and limits of a refresh."""
 
     one_sided: OneSided | None = None
@@ -97,7 +94,7 @@ class Sided(NamedTuple):
     width: float  # s, of a pulse
 
 
-def sided_arrays(settings: "PulseWrites") -> Sided:
+def sided_arrays(settings: OneSidedSettings) -> Sided:
     """Return the kernel's `Sided`."""
     pulses = settings.one_sided
     assert pulses

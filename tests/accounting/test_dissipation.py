@@ -17,7 +17,7 @@ from memristive.devices.spice_model import load_model
 from memristive.engines.engine import ModelCells
 from memristive.engines.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE
 from memristive.engines.read_netlist import SOLVER as READ
-from memristive.engines.read_netlist import with_steps
+from memristive.engines.read_netlist import read_voltages, with_steps
 from memristive.engines.solvers import (
     READING,
     WRITING,
@@ -28,7 +28,7 @@ from memristive.learning.settings import measured_design, measured_parameters, m
 from memristive.network.chip import Chip
 from memristive.network.convolution import Convolution
 from memristive.network.design import LayerDesign, edges
-from memristive.network.netlists import back_circuit, layered_network, read_voltages
+from memristive.network.netlists import back_circuit, dense_circuit, layered_network
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, array_network
 from memristive.scores.decisions import end_of_read
@@ -131,7 +131,9 @@ def test_a_convolution_takes_what_the_pins_deliver_in_all_patches(name):
     window = network.design.window
     solver = with_steps(READ, network)
     kinds, tau = network.kinds, network.parameters.neuron.time_constant
-    circuit = kinds[0].circuit(network, read_voltages(network, image), "convolution", None, ())
+    circuit = kinds[0].circuit(
+        dense_circuit, network, read_voltages(network, image), "convolution", None, ()
+    )
     found = balance(circuit, solver, sum(kind.before(window, tau) for kind in kinds) + window)
     assert found.in_parts == pytest.approx(found.at_pins, rel=0.01)
     expected = read_energies(network, image, times, window)

@@ -29,8 +29,8 @@ class Shuffled(Kind):
     def kept(self, times, settled):
         return times[..., 0, :], settled[..., 0, :], np.zeros(settled.shape[-1], np.int64)
 
-    def circuit(self, network, volts, *more):
-        return super().circuit(network, volts[ORDER], *more)
+    def circuit(self, dense, network, volts, *more):
+        return super().circuit(dense, network, volts[ORDER], *more)
 
 
 def test_a_kind_of_ones_own_reads_and_learns_as_a_dense_layer_of_shuffled_images(ngspice):
