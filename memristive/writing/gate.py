@@ -186,7 +186,7 @@ class GateWrites(Way):
         return scattered, gate_voltages(self.settings, states)
 
     def capacitors(self, layer: WrittenLayer) -> int:
-        """Cell that holds two gate voltages: X now, and X at its last write."""
+        """Return the number of capacitors: a cell holds X now, and X at its last write."""
         return int(2 * layer.rows * layer.width)
 
     def ledgers(
