@@ -173,7 +173,7 @@ def cross(axis: Axes) -> None:
 
 def lowest(axes: np.ndarray, count: int) -> list[Axes]:
     """Hide the panels of a grid after the first `count` ones, and return the lowest panel of each
-    column, with numbers at its x axis.
+    column, with numbers at its x axis. With fewer panels than columns, the list is empty.
     """
     for axis in axes.flat[count:]:
         axis.set_axis_off()

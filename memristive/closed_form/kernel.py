@@ -332,7 +332,8 @@ def step_up(
 @compiled
 def crossed(above: np.ndarray, now: np.ndarray, drives: np.ndarray, raised: np.ndarray) -> int:
     """Return how many membranes are above the threshold at `now`; a function of its own, which
-    numba vectorises. Arguments are as in `race`.
+    numba vectorises. `now`, `drives` and `raised` (neurons) are as within `race`; `above` (neurons)
+    holds drives times start^(tau / tau of the neuron).
     """
     count = 0
     for j in range(len(above)):

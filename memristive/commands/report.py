@@ -303,7 +303,8 @@ def fit_told(fit: Fields) -> list[str]:
 
 def variants(device: MeasuredDevice) -> dict[str, Fields]:
     """Return the device's fields without each of its faults in turn, by the name of what is
-    missing; faults that it does not have are left out.
+    missing; faults that it does not have are left out. `AS_IT_IS` comes first, without changes.
+    `EVERYTHING`, all at once, comes last if there are several and both directions are gradual.
     """
     equal, pairs = (device.mean_step,) * 2, device.one_sided
     finer: Fields = {

@@ -82,8 +82,8 @@ class Aging(Parameters):
         return np.maximum(self.drift + self.drift_spread * rng.standard_normal(shape), 0.0)
 
     def limits(self, shape: tuple[int, int], seed: int, layer: int) -> np.ndarray:
-        """Return the number of pulses after which each cell sticks; arguments as of
-        `exponents`.
+        """Return the number of pulses after which each cell sticks; arguments as of `exponents`.
+        All are 0 without an `endurance`, and then no cell sticks.
         """
         rng, sigma = (
             np.random.default_rng([seed, ENDURANCE_STREAM, layer]),

@@ -75,7 +75,7 @@ class Cells(Memory):
 
 @dataclass(frozen=True, eq=False)
 class NeuronValues:
-    """Parameters of each neuron of a chip: arrays with a value for each class."""
+    """Parameters of each neuron of a chip: arrays with a value for each neuron."""
 
     threshold: np.ndarray  # V, membrane voltage of a spike
     feedback_resistance: np.ndarray  # ohm, of the summing stage

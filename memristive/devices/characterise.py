@@ -277,8 +277,9 @@ def pulse_train(volts: float, width: float, count: int, begin: float = 0.0) -> P
 def read_cells(
     model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()
 ) -> np.ndarray:
-    """Return the conductance i/V in S of a cell in each of the `states`. V is the model's read
-    voltage; `volts` gives each state a voltage of its own.
+    """Return the conductance i/V in S (array, cells) of a cell in each of the `states` (cells). V
+    is the model's read voltage; `volts` gives each state a voltage of its own, so it has as many
+    values as `states`.
     """
     levels = np.array(volts or [model.read_voltage])
     stop = max(0.1 * min(model.width_up, model.width_down), model.settle)
@@ -369,7 +370,7 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
 
 def retention(model: SpiceModel, states: StateMap) -> Fields:
     """Return the time constant `retention` in s and the `rest` with which x relaxes without voltage
-    (`memristor.Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training.
+    (`Aging.aged`), both 0.0 if x loses less than `FORGOTTEN` in a short training.
     `states` converts states to x.
 
     The law is fitted to reads over times from `LONGER` trainings down to those in which x hardly
@@ -519,7 +520,8 @@ def characterise(
 
 
 def described(model: SpiceModel, low: float, high: float, source: str, path: str) -> Fields:
-    """Return the fields of the device that do not depend on how it is written. `low`, `high`: its
+    """Return the fields that devices with and without a gate share: name, pulses, read curve and
+    origin. `low`, `high`: its
     states at the ends of the range; other arguments are as in `characterise`.
     """
     volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]

@@ -107,7 +107,7 @@ def verilog_a(device: MeasuredDevice) -> str:
 
 
 def aihwkit_parameters(device: MeasuredDevice) -> Fields:
-    """Return the arguments of aihwkit's `PiecewiseStepDevice`, with the weights -1 to 1.
+    """Return the arguments of aihwkit's ``PiecewiseStepDevice``, with the weights -1 to 1.
 
     In aihwkit the noise of a step is in proportion to the step. Its factor is chosen such that the
     noise of the mean step is the device's write noise.

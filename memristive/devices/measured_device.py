@@ -274,7 +274,7 @@ class MeasuredDevice(Aging):
 
     @property
     def flow(self) -> Flow:
-        """Rates of both directions, in the form that `memristor.moved` takes."""
+        """Rates of both directions, in the form that `write_curve.moved` takes."""
         return Flow(self.rates(True), self.rates(False)[::-1], 0.0, 1.0)
 
     @property

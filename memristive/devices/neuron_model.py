@@ -203,7 +203,7 @@ class NeuronModel(Parameters):
 
 @dataclass(frozen=True)
 class MeasuredNeuron(Parameters):
-    """Neuron as `measure` found it in ngspice.
+    """Neuron as `measure_neuron` found it in ngspice.
 
     Parameters
     ----------

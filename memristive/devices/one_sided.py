@@ -80,6 +80,8 @@ class OneSided(Parameters):
 
 
 def middles(table: Quantiles) -> np.ndarray:
-    """Return the means of neighbouring quantiles: values that are equally probable."""
+    """Return the means of neighbouring quantiles, which are equally probable: one row less than
+    the `table`.
+    """
     rows = np.array(table)
     return (rows[1:] + rows[:-1]) / 2

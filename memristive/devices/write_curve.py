@@ -161,7 +161,7 @@ class WriteCurve(Parameters):
 
 
 def _table(x: np.ndarray, y: np.ndarray) -> str:
-    """Return, as text, the points (x, y) of a `pwl` of ngspice, which continues its first and its
+    """Return, as text, the points (x, y) of ngspice's pwl(), which continues its first and its
     last straight line.
     """
     return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())

@@ -398,8 +398,8 @@ class NgspiceNetwork:
             Network to read, of the same shape and parameters as this one.
         image : array, inputs, levels 0 to 1
         wanted : int
-            The read ends once this many output neurons have fired, as the closed form predicts, or
-            at the end of the window.
+            The read may end some us after this many output neurons have fired, or at the end of the
+            window. SPICE models in the cells and neurons of one's own read for the whole window.
         label : int, optional
             For learning. The read also waits for this output neuron. Hidden neurons are read for
             the whole window, because their settled membranes decide which of them are written.
@@ -509,8 +509,9 @@ def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
 
 @contextlib.contextmanager
 def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
-    """Provide `engine` itself, or, if it is a name, a new engine of this name for the `network`.
-    The circuits of a new engine are unloaded at the end of the block.
+    """Provide `engine` itself, or, if it is a name of `ENGINES`, a new `NgspiceNetwork` for the
+    `network`, whose circuits are unloaded at the end of the block. Raises ParameterError for
+    another name.
     """
     if isinstance(engine, Engine):
         yield engine
@@ -531,8 +532,9 @@ def reads(
     """Yield for each of the `images` (n x inputs, levels) a list with the first spikes of each
     layer: arrays, neurons, s; nan: none.
 
-    A read ends once `wanted` output neurons have fired; later spikes are nan. The noise belongs to
-    the images number `first`, `first` + 1, ... of a set, drawn with `seed`.
+    A read may end once `wanted` output neurons have fired; neurons that have not fired by then are
+    nan. Other neurons may fire before the end, so more than `wanted` spikes may be finite. The
+    noise belongs to the images number `first`, `first` + 1, ... of a set, drawn with `seed`.
     """
     images = as_images(images, network.sizes[0], shape=network.image_shape)
     rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
@@ -563,7 +565,9 @@ def read(
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in
         each cell.
     wanted : int
-        In ngspice a read ends once this many output neurons have fired.
+        In ngspice a read may end once this many output neurons have fired; more may fire before its
+        end. The closed form, SPICE models in the cells and neurons of one's own read for the whole
+        window.
     seed : int
         Seed of what a read draws anew: the read noise of measured devices and the threshold noise
         of a chip. It is drawn for one image after the other, so the spikes of an image depend on

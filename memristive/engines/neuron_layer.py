@@ -37,7 +37,8 @@ class NeuronLayer(NgspiceLayer):
         jitter: FloatOrArray = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return first spikes in s (nan: silent) and the columns' currents at the end of the read,
-        in threshold currents. The read lasts for the window; `wanted`, `stop`, `noise` and `jitter`
+        in threshold currents (arrays, neurons). `states`: columns x rows, V; `levels`: inputs of
+        one image. The read lasts for the window; `wanted`, `stop`, `noise` and `jitter`
         have no effect here.
         """
         layer, model = self._layer, self._model

@@ -137,15 +137,15 @@ class NgspiceLayer:
             Reads are made one after the other. Without noise, reads at equal levels are made once,
             because they give equal spikes.
         wanted : int
-            The read ends once this many neurons have fired, or once all neurons have fired that
-            will.
+            The read ends `LAST_WAIT` after this many neurons have fired, or all that will, and not
+            before `Layer.after` since the first spike.
         stop : float, s, optional
             End of the read in the place of `wanted`.
         noise : array, reads (or 1) x inputs of stages, A, optional
             Noise currents from the read noise of the cells: one for each neuron, and then one for
             the reference column, or with pairs for each neuron's negative columns.
         jitter : array (neurons) or float, V
-            Threshold noise: shift of each threshold.
+            Threshold noise: shift of each threshold. Ignored for several reads.
 
         Returns
         -------

@@ -51,6 +51,13 @@ class SiliconLayer:
 
     The netlist of reads and writes is the same but for its sources, so that a seed of `process`
     gives the same chip.
+
+    Parameters
+    ----------
+    process : Process
+    columns, rows : int
+    pulses : SiliconPulses, optional
+        None: the defaults.
     """
 
     def __init__(

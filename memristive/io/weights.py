@@ -76,7 +76,7 @@ def load_weights(
     ----------
     source : path, mapping or sequence
         Weights and biases of the layers, from the first to the last: (outputs x inputs, outputs)
-        pairs; a mapping such as PyTorch's `state_dict` with names that end in "weight" and "bias";
+        pairs; a mapping such as PyTorch's state_dict with names that end in "weight" and "bias";
         or a .npz, .safetensors or NIR (.nir) file of them. A first layer of kernels x 1 x window x
         window is a convolution with max pooling over equal regions, followed by dense layers on its
         outputs in the order of PyTorch's flatten. Weights belong to images at levels from 0 to 1.

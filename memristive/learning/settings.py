@@ -398,7 +398,7 @@ def of_values(
     **more: Any,
 ) -> tuple[dict[str, Any], LayeredRule]:
     """Return the arguments that make a network with `initial_network`, and its learning rule, from
-    `values` of the settings. `learning_of` chooses these values for a device.
+    `values` of the settings. `settings_of` chooses these values for a device.
 
     `emulated` is the emulator of the device, `dose` the first dose of output cells in V. `more` are
     other fields of `LayerDesign`.
@@ -661,7 +661,7 @@ def dense_presentations(images: int, recipe: Recipe) -> int:
 def with_late_doses(rule: LayeredRule, convolution: bool = False) -> LayeredRule:
     """Return the rule of a network that writes late, whose doses suit its number of presentations.
 
-    Doses of `learning_of` suit 100,000 presentations. With fewer ones most synapses would not reach
+    Doses of `settings_of` suit 100,000 presentations. With fewer ones most synapses would not reach
     a pulse. So doses grow with the root of 100,000 / presentations, as the sum of doses of random
     signs does (held-out images of MNIST, 1,000 to 30,000 presentations, five presets). Doses of a
     `convolution` suit 40,000 and grow with the fourth root. With the root some of its networks

@@ -77,7 +77,7 @@ def find_library() -> str:
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
     """Defer Ctrl-C and SIGTERM to the end of the block, because an exception in ngspice's callbacks
-    would be lost.
+    would be lost. Of several signals in the block only the first one is handled.
     """
     # only the main thread handles signals
     if threading.current_thread() is not threading.main_thread():

@@ -183,7 +183,7 @@ class GateWrites(Way):
         return scattered, gate_voltages(self.settings, states)
 
     def capacitors(self, layer: WrittenLayer) -> int:
-        """A cell holds two gate voltages: X now, and X at its last write."""
+        """Return the number of capacitors: a cell holds X now, and X at its last write."""
         return int(2 * layer.rows * layer.width)
 
     def ledgers(
