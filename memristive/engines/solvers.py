@@ -23,7 +23,10 @@ WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
 # Trapezoidal integration is four times as exact per step as Gear's, and does not ring if op-amps
 # have no poles. The charge floor `chgtol` lets the membranes (1e-3 C), not the gates (1e-11 C),
 # govern the step.
-READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+# A step h of the trapezoidal rule makes a membrane of time constant tau late or early by the share
+# (h / tau)^2 / 12, so steps are short while membranes rise and long once they have settled.
+READING = Solver(max_step=150e-6, reltol=1e-6, trtol=0.1, chgtol=1e-4, method="trap")
+COARSE = Solver(max_step=20e-6, reltol=1e-5, trtol=7.0, chgtol=1e-14, method="trap")
 READING_LAYERS = Solver(max_step=1e-6, reltol=1e-6, trtol=100.0, chgtol=1e-7, method="trap")
 # Rows rise one after the other here. Each rise lifts the gates, non-linearly if a gate is below its
 # row. With WRITING's tolerances X would be off by up to 4 mV at any dose. Currents below 10 pA are
@@ -119,9 +122,9 @@ def read_solver(
         return two_terminal.ARRAY_READING
     memristor = setup.memristor
     if memristor.gate_capacitance > LARGE_GATE:
-        return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)
+        return COARSE
     if memristor.capacitance > HOLDING * memristor.gate_capacitance:
-        return dataclasses.replace(READING, max_step=2e-6)
+        return dataclasses.replace(COARSE, max_step=2e-6, trtol=100.0, chgtol=1e-7)
     cells = Cells.of(memristor, setup.devices.cells)
     if any(
         curved_share(cells, states, row) > NEGLIGIBLE
@@ -130,7 +133,13 @@ def read_solver(
         # A tenth of a gate's charge: with less, a membrane that rises from 0 V would ask for steps
         # that rounding spoils.
         return dataclasses.replace(READING, reltol=1e-6, trtol=1.0, max_step=10e-6, chgtol=1e-12)
-    return READING
+    neuron = setup.neuron
+    charge = neuron.membrane_capacitance * neuron.threshold  # C, of a membrane that fires
+    return dataclasses.replace(
+        READING,
+        max_step=min(READING.max_step, neuron.time_constant),
+        chgtol=min(READING.chgtol, charge / 6),
+    )
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:

@@ -44,7 +44,7 @@ class Solver(Parameters):
 
     max_step: float = quantity(20e-6, 1e-15, 1.0, "s", "longest time step")
     reltol: float = quantity(1e-5, 1e-12, 1e-2, "", "relative tolerance of voltages and currents")
-    trtol: float = quantity(70.0, 0.1, 1e7, "", "factor on the allowed truncation error of a step")
+    trtol: float = quantity(70.0, 1e-3, 1e7, "", "factor on the allowed truncation error of a step")
     chgtol: float = quantity(
         1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step"
     )
