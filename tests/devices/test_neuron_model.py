@@ -1,5 +1,6 @@
 """Neurons of one's own: an ideal one against its formula, one line for those that cannot learn."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import (
+    factors,
     load_neuron,
     load_neuron_model,
     measure_neuron,
 )
 from memristive.parameters import ParameterError
+from snn_circuit import NeuronParameters
 
 TAU, THRESHOLD = 1e-12 * 10e6, 1.0 / 10e6  # s, A: of the neuron below
 IDEAL = """.subckt neuron col ref reset out offset=0 extra=0
@@ -118,3 +121,9 @@ def test_a_neuron_file_that_is_not_measured_is_refused(tmp_path):
         load_neuron(tmp_path / "neuron.json")
     with pytest.raises(ParameterError, match="memristive measure opamp"):
         load_neuron("opamp")
+
+
+def test_a_larger_feedback_resistor_needs_less_current():
+    nominal = NeuronParameters()
+    own = dataclasses.replace(nominal, feedback_resistance=2 * nominal.feedback_resistance)
+    assert factors(own, nominal) == (0.5, 1.0)
