@@ -9,10 +9,12 @@ from memristive.learning.hebbian import train_hebbian
 from memristive.network.crossbar import hebbian_state
 from memristive.network.design import Schedule, Setup
 from memristor import (
+    ChannelValues,
     Memristor,
     MemristorParameters,
     channel_current,
     first_write_offset,
+    lowered_state,
     raised_state,
     rounding,
     trained_state,
@@ -198,3 +200,12 @@ def test_junctions_to_bulk_conduct_below_ground_unless_they_are_isolated(simulat
     thermal = 1.380649e-23 * 300.15 / 1.602177e-19  # V, at ngspice's 27 degrees
     assert currents[3e-12] == pytest.approx(3e-12 * np.expm1(0.55 / thermal), rel=1e-3)
     assert abs(currents[1e-300]) < 1e-10
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_a_gate_that_was_lifted_falls_back_to_its_state(share):
+    states, volts = np.meshgrid(np.linspace(1.2, 5, 20), np.linspace(0.01, 2, 20))
+    channel = ChannelValues(1e-4, 1.0, share, 3 / (2 + share))
+    lifted = raised_state(channel, states, volts)
+    assert (lifted > states).any()
+    np.testing.assert_allclose(lowered_state(channel, lifted, volts), states, rtol=1e-9)

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from memristive.closed_form.kernel_arrays import conductance, current
+from memristive.closed_form.kernel_patches import bend_of
 from memristive.engines.solvers import READING_LAYERS
 from memristive.network.chip import Chip
 from memristive.network.crossbar import ClosedFormWarning, Crossbar
@@ -14,6 +16,7 @@ from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.networks import Network, network_on_chip
 from memristive.scores.checks import settled_membranes
 from memristor import (
+    ChannelValues,
     MemristorParameters,
     raised_state,
     read_current,
@@ -229,3 +232,15 @@ def test_neurons_that_fire_within_the_edge_of_a_row_are_doubted_and_only_they_ar
     found = WholeNetwork(network, dataclasses.replace(STEPPED, max_step=2e-8)).read(IMAGE, 20e-6)
     early = np.nan_to_num(spikes, nan=1.0) < 15e-6
     assert early.any() and (np.abs(found[-1] - spikes)[early].max() > 20e-9) == doubted
+
+
+def test_bounds_of_a_bent_channel_hold_at_each_level():
+    cell = ChannelValues(1e-4, 1.0, 0.4, 3 / 2.4)
+    levels = np.linspace(0.01, 0.99, 99)
+    for state in np.linspace(1.05, 4.0, 60):
+        low, high = bend_of(cell, state, 0.2)
+        straight = levels * current(cell, state, 0.2)
+        bent = np.array([current(cell, state, 0.2 * level) for level in levels]) - straight
+        rounded = 1e-9 * conductance(cell, state)
+        assert (bent >= low * levels * (1 - levels) - rounded).all()
+        assert (bent <= high * levels * (1 - levels) + rounded).all()

@@ -1,17 +1,23 @@
 """Neurons of one's own: an ideal one against its formula, one line for those that cannot learn."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import (
+    SOLVER,
+    factors,
     load_neuron,
     load_neuron_model,
     measure_neuron,
 )
 from memristive.parameters import ParameterError
+from memristive.spice.session import run_once
+from snn_circuit import NeuronParameters, add_source
 
 TAU, THRESHOLD = 1e-12 * 10e6, 1.0 / 10e6  # s, A: of the neuron below
 IDEAL = """.subckt neuron col ref reset out offset=0 extra=0
@@ -118,3 +124,22 @@ def test_a_neuron_file_that_is_not_measured_is_refused(tmp_path):
         load_neuron(tmp_path / "neuron.json")
     with pytest.raises(ParameterError, match="memristive measure opamp"):
         load_neuron("opamp")
+
+
+def test_a_larger_feedback_resistor_needs_less_current():
+    nominal = NeuronParameters()
+    own = dataclasses.replace(nominal, feedback_resistance=2 * nominal.feedback_resistance)
+    assert factors(own, nominal) == (0.5, 1.0)
+
+
+def test_a_neuron_of_twice_the_threshold_spikes_as_at_half_the_current(tmp_path):
+    model = made(tmp_path)
+    circuit = Circuit("a chip's neuron")
+    model.add_to(circuit)
+    start = model.start
+    add_source(circuit, "row", [(0.0, 0.0), (start, 0.0), (start + 1e-9, 1.0)])
+    circuit.R("cell", "row", "column", 1 / (4 * THRESHOLD))
+    model.add_neuron(circuit, 0, "column", threshold=2.0)
+    waves = run_once(circuit, SOLVER, ["v(output_0)"], start + TAU)
+    spikes = model.spikes(waves.time, waves["v(output_0)"], start)
+    assert spikes[0] == pytest.approx(TAU * np.log(2), rel=0.01)

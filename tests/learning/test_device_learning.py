@@ -1,5 +1,6 @@
 """Learning of measured devices: settings by formula, costs against Joule's law, a user's device."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from memristive import build
 from memristive.accounting.dissipation import write_costs
 from memristive.cli.runs import Run, evaluate
 from memristive.datasets import matching_dataset
-from memristive.devices.measured_device import DEVICES, MeasuredDevice
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
 from memristive.io.networks import describe_network
 from memristive.io.records import check_overwriting
+from memristive.learning.build import stuck_cells
 from memristive.learning.settings import memory
 from memristive.learning.training import learn
 from memristive.network.networks import network_on_chip
@@ -111,3 +113,14 @@ def test_committed_networks_have_the_settings_of_now(name):
     network = network_on_chip(network, None)
     described = describe_network("mnist", run.dataset.shape, network, rule)
     check_overwriting(Path(f"voltages/device_{name}_1.json"), described, False)
+
+
+def test_cells_are_stuck_anywhere_in_the_range_of_their_device():
+    device = MeasuredDevice(name="stuck", stuck=0.5)
+    emulated = emulator(device)
+    chip = dataclasses.replace(stuck_cells(device, 1), classes=40, inputs=40)
+    states = chip.with_stuck_cells(np.full((40, 40), np.nan))
+    stuck = (states[np.isfinite(states)] - emulated.low) / (emulated.high - emulated.low)
+    assert np.quantile(stuck, [0, 0.25, 0.5, 0.75, 1]) == pytest.approx(
+        [0, 0.25, 0.5, 0.75, 1], abs=0.06
+    )
