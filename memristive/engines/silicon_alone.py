@@ -100,7 +100,7 @@ class AloneLayer:
         if patterns.size > LIMIT:
             hours = self.stop * 1e6 * (patterns.size / 36) / 2.5 / 3600
             raise ParameterError(
-                f"patterns have {patterns.size} cells, at most {LIMIT} fit in a transient: it would "
+                f"patterns have {patterns.size} cells, over {LIMIT} for a transient, which would "
                 f"take about {hours:.1g} hours; leave out pixels or classes"
             )
         on = patterns > 0
