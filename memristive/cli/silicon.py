@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memristive.cli import script
-from memristive.cli.silicon_alone import add_alone, learn_alone
+from memristive.cli.silicon_alone import learn_alone
 from memristive.datasets import Dataset
 from memristive.devices.foundry import CORNERS, FOUNDRIES, Process
 from memristive.files import read_json, restored
@@ -59,7 +59,6 @@ def add_silicon(parser: script.Parser) -> script.Parser:
         metavar="S",
         help="of --silicon: longest read (default: 1e-5)",
     )
-    add_alone(parser)
     parser.set_defaults(default_voltages=parser.get_default("voltages"))
     return script.add_jobs(parser)
 

@@ -11,8 +11,8 @@ from memristive.parameters import Fields, ParameterError
 from memristive.progress import progress
 
 
-def add_alone(parser: script.Parser) -> None:
-    """Add the options of a chip that learns alone."""
+def add_alone(parser: script.Parser) -> script.Parser:
+    """Add the options of a chip that learns alone; return the parser."""
     parser.add_argument(
         "--alone", action="store_true", help="of --silicon: circuits decide on writes"
     )
@@ -24,6 +24,7 @@ def add_alone(parser: script.Parser) -> None:
         metavar="OHM",
         help="of --alone: delays the race's end over 300 fF (default: 200e3)",
     )
+    return parser
 
 
 def learn_alone(options: argparse.Namespace, dataset: Dataset) -> None:
@@ -31,6 +32,10 @@ def learn_alone(options: argparse.Namespace, dataset: Dataset) -> None:
     # the paper's circuit needs none
     from memristive.engines.silicon_alone import AloneLayer, AlonePulses
 
+    if not options.silicon:
+        raise ParameterError("alone: it needs --silicon, and a foundry")
+    if options.parameters or options.settings or options.device:
+        raise ParameterError("parameters, settings and device are of the paper's circuit")
     if len(options.corner) > 1 or "all" in options.corner or len(options.temperature) > 1:
         raise ParameterError("corner and temperature of --alone: give one of each")
     process = Process(options.silicon, options.corner[0], options.temperature[0], options.mismatch)
