@@ -10,6 +10,7 @@ in 0 and 1 and then its name ("101 010 101 X"). Writes own/FILE.json, for
 XPUE_memristive_inference.py --voltages. The feedback resistor follows from the patterns.
 
 With --silicon gf180mcu every part is a foundry's transistors, about 5 s (docs/silicon.md).
+With --alone that chip also decides on its writes, about 90 s.
 """
 
 from pathlib import Path
@@ -18,6 +19,7 @@ from datasets import Dataset, own_patterns, xpue
 from memristive.cli import script
 from memristive.cli.devices import add_device, on_device
 from memristive.cli.silicon import add_silicon, train_on_silicon
+from memristive.cli.silicon_alone import add_alone
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
@@ -52,7 +54,7 @@ def train(
     parser.add_argument(
         "--patterns", type=Path, metavar="FILE", help="your own letters, such as '101 010 101 X'"
     )
-    options = add_silicon(add_device(parser)).parse_args(arguments)
+    options = add_alone(add_silicon(add_device(parser))).parse_args(arguments)
     own = {}
     if options.patterns:
         dataset = own_patterns(options.patterns)
@@ -61,7 +63,7 @@ def train(
         folder = script.keep_apart(options, options.patterns)
         if options.voltages == options.default_voltages:
             options.voltages = options.default_voltages = folder / f"{dataset.name}.json"
-    if options.silicon:
+    if options.silicon or options.alone:
         return train_on_silicon(options, dataset)
     stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
     setup = Setup(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memristive.cli import script
+from memristive.cli.silicon_alone import learn_alone
 from memristive.datasets import Dataset
 from memristive.devices.foundry import CORNERS, FOUNDRIES, Process
 from memristive.files import read_json, restored
@@ -80,21 +81,16 @@ def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer
     process.header()  # a missing package ends the script before anything is written
     if options.voltages == options.default_voltages:
         stem = options.voltages.stem
-        options.voltages = options.voltages.with_name(f"{stem}_{_name(process)}.json")
+        options.voltages = options.voltages.with_name(f"{stem}_{process.name}.json")
     columns, rows = dataset.patterns.shape
     pulses = SiliconPulses(window=options.window)
     return [SiliconLayer(one, columns, rows, pulses) for one in processes]
 
 
-def _name(process: Process) -> str:
-    own = [f"{process.temperature:g}C"] if process.temperature != 27 else []
-    own += [f"chip{process.mismatch}"] if process.mismatch else []
-    corner = [process.corner] if process.corner != "typical" else []
-    return "_".join([process.foundry, *corner, *own])
-
-
 def train_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     """Train the patterns of a dataset, save, print, plot."""
+    if options.alone:
+        return learn_alone(options, dataset)
     layer, *others = _layers(options, dataset)
     if others:
         return _compare(options, dataset, [layer, *others], None)
@@ -104,7 +100,7 @@ def train_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
         "pulses": layer.pulses.as_dict(),
     }
     check_overwriting(options.voltages, parameters, options.force, option="--voltages FILE")
-    name = f"{dataset.name}_{_name(layer.process)}"
+    name = f"{dataset.name}_{layer.process.name}"
     record = script.Record(options, f"{name}_training", parameters, others=[options.voltages])
     states, waves = layer.train(dataset.patterns)
     content = {"format": FORMAT, **parameters, "voltages": states}
@@ -129,7 +125,7 @@ def read_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     states = _voltages(options.voltages, dataset, layer)
     if others:
         return _compare(options, dataset, [layer, *others], states)
-    name = f"{dataset.name}_{_name(layer.process)}"
+    name = f"{dataset.name}_{layer.process.name}"
     parameters = {
         "dataset": dataset.name,
         "voltages": options.voltages,

@@ -123,6 +123,14 @@ class Process(Parameters):
         """Foundry of the transistors."""
         return FOUNDRIES[self.foundry]
 
+    @property
+    def name(self) -> str:
+        """Name for files, without what is usual."""
+        own = [f"{self.temperature:g}C"] if self.temperature != 27 else []
+        own += [f"chip{self.mismatch}"] if self.mismatch else []
+        corner = [self.corner] if self.corner != "typical" else []
+        return "_".join([self.foundry, *corner, *own])
+
     def replace(self, **changes: object) -> "Process":
         """Return this process with other conditions."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
