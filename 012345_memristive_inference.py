@@ -7,6 +7,7 @@ results/paper/012345_inference.json and figures/012345_*.png in about 3 s.
 """
 
 from datasets import digits_012345
+from memristive.cli.paper import reading_task
 from memristive.cli.script import run
 from XPUE_memristive_inference import read_patterns
 
@@ -14,7 +15,9 @@ from XPUE_memristive_inference import read_patterns
 def main(arguments: list[str] | None = None) -> None:
     """Read the digits 0 to 5."""
     digits = digits_012345()
-    read_patterns("012345", (6, 15), lambda voltages: digits, __doc__, arguments, digits)
+    read_patterns(
+        reading_task("012345", (6, 15), lambda voltages: digits, __doc__, arguments, digits)
+    )
 
 
 if __name__ == "__main__":

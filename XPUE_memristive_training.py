@@ -13,19 +13,11 @@ With --silicon gf180mcu every part is a foundry's transistors, about 5 s (docs/s
 With --alone that chip also decides on its writes, about 90 s.
 """
 
-from pathlib import Path
-
-from datasets import Dataset, own_patterns, xpue
-from memristive.cli import script
-from memristive.cli.devices import add_device, on_device
-from memristive.cli.silicon import add_silicon, train_on_silicon
-from memristive.cli.silicon_alone import add_alone
-from memristive.io.records import check_overwriting, describe
-from memristive.io.voltages import save_voltages
-from memristive.learning.hebbian import hebbian_netlist, train_hebbian
+from datasets import Dataset, xpue
+from memristive.cli import paper, script
+from memristive.learning.hebbian import train_hebbian
 from memristive.network.design import Schedule, Setup
 from memristive.progress import progress
-from memristive.scores.checks import fit_feedback_resistor
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
@@ -47,94 +39,34 @@ def train(
     """Train a crossbar on the patterns of a dataset, save, print, plot. `description` is the text
     of --help.
     """
-    # 1. Data, and the parameters with the changes of --set.
-    parser = script.make_parser(
-        description, "paper", voltages=f"voltages/{dataset.name}.json", netlist=True
-    )
-    parser.add_argument(
-        "--patterns", type=Path, metavar="FILE", help="your own letters, such as '101 010 101 X'"
-    )
-    options = add_alone(add_silicon(add_device(parser))).parse_args(arguments)
-    own = {}
-    if options.patterns:
-        dataset = own_patterns(options.patterns)
-        own = {"labels": dataset.labels, "patterns": dataset.patterns}
-        setup = fit_feedback_resistor(setup, dataset.patterns)
-        folder = script.keep_apart(options, options.patterns)
-        if options.voltages == options.default_voltages:
-            options.voltages = options.default_voltages = folder / f"{dataset.name}.json"
-    if options.silicon or options.alone:
-        return train_on_silicon(options, dataset)
-    stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
-    setup = Setup(
-        *script.apply_settings(
-            options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule
-        )
-    )
-    setup = on_device(options, setup, patterns)
-    parameters = {
-        "dataset": stem,
-        "shape": dataset.shape,
-        "rule": "hebbian",
-        **own,
-        **describe(setup),
-    }
-    if setup.array:  # the resistor follows from the states that the training reaches
-        del parameters["network"]["neuron"]["feedback_resistance"]
-    check_overwriting(
-        options.voltages, parameters, options.force, [options.patterns], "--voltages FILE"
-    )
-    record = script.Record(
-        options,
-        f"{stem}{setup.suffix}_training",
-        parameters,
-        others=[options.voltages, options.patterns],
-    )
-    record.write_netlist(lambda: hebbian_netlist(setup, patterns, labels))
+    # 1. Data and circuit, with the changes of the options: --set, --patterns, --device.
+    task = paper.training_task(dataset, setup, description, arguments)
+    if task is None:
+        return  # --silicon has trained a chip of transistors
+    patterns, labels, shape = task.dataset.patterns, task.dataset.labels, task.dataset.shape
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is
     #    written.
     training = train_hebbian(
-        setup,
-        patterns,
-        watch=lambda runs: progress(runs, len(patterns), "training", "class"),
+        task.setup, patterns, watch=lambda runs: progress(runs, len(patterns), "training", "class")
     )
-    setup = training.setup
+    setup, time, states = training.setup, training.time, training.states
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
-    save_voltages(
-        options.voltages,
-        training.states,
-        overwrite=True,  # checked above
-        engine="ngspice",
-        encoding="binary",
-        **parameters | describe(setup),
-    )
-    record.write({"voltages": training.states})
+    task.save(training)
 
     # 4. Print and plot.
     import plotting  # here, because --help needs no matplotlib
 
-    script.print_training(setup, labels, patterns, training.states)
+    script.print_training(setup, labels, patterns, states)
+    on, over_time = patterns.ravel() > 0, training.states_over_time
     for name, figure in (
-        ("inputs", plotting.pulses(training.time, training.inputs, "input")),
-        ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
-        (
-            "states",
-            plotting.memristor_states(
-                training.time,
-                training.states_over_time,
-                labels,
-                patterns.ravel() > 0,
-                setup.state_quantity,
-            ),
-        ),
-        (
-            "trained",
-            plotting.weight_images(training.states, dataset.shape, labels, setup.state_quantity),
-        ),
+        ("inputs", plotting.pulses(time, training.inputs, "input")),
+        ("controls", plotting.pulses(time, training.controls, "control", labels)),
+        ("states", plotting.memristor_states(time, over_time, labels, on, setup.state_quantity)),
+        ("trained", plotting.weight_images(states, shape, labels, setup.state_quantity)),
     ):
-        plotting.save(figure, options.figures / f"{stem}{setup.suffix}_{name}.png")
+        plotting.save(figure, task.figures / f"{task.stem}_{name}.png")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,21 @@ def _layers(options: argparse.Namespace, dataset: Dataset) -> list["SiliconLayer
     return [SiliconLayer(one, columns, rows, pulses) for one in processes]
 
 
+def take_process(options: argparse.Namespace) -> bool:
+    """Return True if the network is on silicon: --silicon, or a file that it has written. The
+    process of such a file stands for options that are not given.
+    """
+    if options.silicon or options.voltages.suffix != ".json" or not options.voltages.is_file():
+        return bool(options.silicon)
+    content = read_json(options.voltages, "trained voltages")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return False
+    process = restored(Process, content["process"], "process")
+    options.silicon = process.foundry
+    options.mismatch = options.mismatch or process.mismatch
+    return True
+
+
 def train_on_silicon(options: argparse.Namespace, dataset: Dataset) -> None:
     """Train the patterns of a dataset, save, print, plot."""
     if options.alone:
