@@ -78,6 +78,24 @@ def learn_alone(options: argparse.Namespace, dataset: Dataset) -> None:
         f"writes up {learned.up.sum()} ({np.sum(learned.up & ~python)} of them for a lead within "
         f"the margin), down {learned.down.sum()}; {missed} writes unlike the latches"
     )
+    from matplotlib.figure import Figure  # here, because --help needs none
+
+    figure = Figure((8, 7), layout="constrained")
+    top, *panels = figure.subplots(5, 1)
+    top.bar(range(1, len(wrong) + 1), wrong)
+    top.set(xlabel="pass", ylabel="errors")
+    # the first presentation, in which all columns race
+    waves, begin = learned.waves, layer.starts[0]
+    shown = (waves.time >= begin) & (waves.time <= begin + layer.slot)
+    kinds = ("output", "spike (V)"), ("q", "latch (V)"), ("phi", "write (V)"), ("gate", "X (V)")
+    for axes, (kind, label) in zip(panels, kinds, strict=True):
+        for j in range(classes):
+            node = f"gate_{j}_0" if kind == "gate" else f"{kind}_{j}"
+            axes.plot(1e6 * (waves.time[shown] - begin), waves[node][shown], label=f"column {j}")
+        axes.set(ylabel=label)
+    panels[0].legend(ncols=classes, fontsize="small")
+    panels[-1].set(xlabel=f"time (µs); the image is class {learned.order[0]}")
+    record.plot(figure)
     joule = learned.energy
     print(
         f"{sum(joule.values()) / done:.3g} J a presentation, of which the decision took "

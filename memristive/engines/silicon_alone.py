@@ -59,6 +59,7 @@ class Learned:
         X in V at the end.
     energy : dict
         J of the analog circuit and of the logic.
+    waves : Waveforms
     """
 
     order: np.ndarray
@@ -69,6 +70,7 @@ class Learned:
     error: np.ndarray
     states: np.ndarray
     energy: dict[str, float]
+    waves: Waveforms
 
     @property
     def wrong(self) -> np.ndarray:
@@ -172,6 +174,7 @@ class AloneLayer:
                 part: float(-volts * np.trapezoid(waves[f"i({source})"], time))
                 for part, source in (("analog", "vsupply"), ("logic", "vlogic"))
             },
+            waves,
         )
 
     def circuit(self) -> Circuit:
