@@ -92,18 +92,26 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="V",
         help="of the measurement (default: 0.1 V)",
     )
+    add_decimal(parser)
     parser.add_common("--device", None, "to which a table of readings over time belongs")
     options = parser.parse_args(arguments)
     name = options.name or options.file.stem
     device_file = options.results / f"{name}_device.json"
     if options.device:
         load_device(options.device)  # a wrong name ends here, not after the fit
-    file = read_file(options.file)
+    file = read_file(options.file, options.decimal)
     over_time = read_over_time(options.file, options.read_voltage, file)
     if over_time:
         save_retention(*over_time, options, name, device_file)
         return
     save_fit(*read_readings(options.file, options.read_voltage, file), options, name, device_file)
+
+
+def add_decimal(parser: argparse.ArgumentParser) -> None:
+    """Add the option with the mark of decimals in a table of readings."""
+    parser.add_argument(
+        "--decimal", choices=(",", "."), default="", help="mark of a table's decimals, if unclear"
+    )
 
 
 def save_fit(

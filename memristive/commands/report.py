@@ -175,6 +175,7 @@ def main(
     parser.add_argument(
         "--read-voltage", type=float, metavar="V", help="of a table (default: 0.1 V)"
     )
+    fit.add_decimal(parser)
     parser.add_argument("--neuron", metavar="FILE", help="measured with --draws: on its chips, too")
     parser.add_common("--seeds", None, "default: 3; with --short 1")
     options = parser.parse_args(arguments)
@@ -266,7 +267,7 @@ def given_device(options: argparse.Namespace) -> Given:
 def fitted(path: Path, options: argparse.Namespace) -> Given:
     """Fit a device to the table `path`, and save the fit as `memristive fit` does."""
     volts = 0.1 if options.read_voltage is None else options.read_voltage
-    file, name = read_file(path), path.stem
+    file, name = read_file(path, options.decimal), path.stem
     if read_over_time(path, volts, file):
         raise ParameterError(
             f"{path} has readings over time, which hold no steps: add their law to a device by "

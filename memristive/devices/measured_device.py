@@ -484,7 +484,11 @@ def load_device(name: str) -> MeasuredDevice:
     except FileProblem as error:
         hint = did_you_mean(name, PRESETS) or f" ({error})"
         if name.endswith((".csv", ".txt")):
-            hint = f"; readings become one with: memristive fit {name}"
+            raise ParameterError(
+                f"{name} holds readings: make a device file of it with: memristive fit {name}"
+                if "does not exist" not in str(error)
+                else f"{name} does not exist; readings become a device with: memristive fit FILE"
+            ) from None
         raise ParameterError(
             f"device {name!r} is none of {', '.join(PRESETS)}, and no device file{hint}"
         ) from None

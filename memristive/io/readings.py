@@ -204,12 +204,16 @@ def read_readings(
     ], checksum
 
 
-def read_file(path: Path) -> Table:
-    """Return the table in a file, for `read_readings` and `read_over_time`."""
+def read_file(path: Path, decimal: str = "") -> Table:
+    """Return the table in a file, for `read_readings` and `read_over_time`; `decimal` as in
+    `read_cells`.
+    """
     if path.suffix in (".lib", ".va"):
         raise ParameterError(f"{path} holds no readings: measure it by a model file NAME.json")
     cells = read_cells(
-        path, lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ]
+        path,
+        lambda names: [k for k, name in enumerate(names) if column_of(name).kind in READ],
+        decimal,
     )
     no_units = [""] * len(cells.header)
     units = next((row for row in cells.near if _are_units(row)), no_units)

@@ -66,7 +66,9 @@ class FileTable(NamedTuple):
     comments: dict[int, str]
 
 
-def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]) -> FileTable:
+def read_cells(
+    source: str | Path, numeric: Callable[[list[str]], Sequence[int]], decimal: str = ""
+) -> FileTable:
     """Return the table in a text file; print a line for each conversion.
 
     Most lines with numbers are rows of the table, which gives the separator. Lines above the
@@ -80,6 +82,8 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
     numeric : callable
         Takes the cells of a line, and returns the places of columns that hold numbers if this line
         is the header; nothing if it cannot be the header.
+    decimal : str
+        Mark of decimals, "," or "."; "": the one that the cells show.
 
     Raises
     ------
@@ -119,9 +123,15 @@ def read_cells(source: str | Path, numeric: Callable[[list[str]], Sequence[int]]
             "names: write all names into one line, and decimals with points, or put semicolons "
             "between columns"
         )
-    _check_thousands(source, {k + 1: cells[k] for k in rows}, separator)
+    if not decimal:
+        _check_thousands(source, {k + 1: cells[k] for k in rows}, separator)
     text = "\n".join(lines[k].rstrip(f"{separator} " * (separator != SPACES)) for k in rows)
-    commas = separator != "," and _has_decimals(text, ",") and not _has_decimals(text, r"\.")
+    commas = decimal == "," or (
+        not decimal
+        and separator != ","
+        and _has_decimals(text, ",")
+        and not _has_decimals(text, r"\.")
+    )
     notes += ["decimal commas read"] * commas
     try:
         table = pd.read_csv(
@@ -171,7 +181,8 @@ def _check_thousands(source: str | Path, rows: Mapping[int, Sequence[str]], sepa
         raise ParameterError(
             f"{source}: row {row} has {cell!r}, and all numbers with a mark have three digits "
             f"behind it, so it may divide thousands: write {re.sub('[.,]', '', cell)} without a "
-            f"mark, or if it is decimal, one more digit, {cell}0"
+            f"mark; if it is decimal, give --decimal {re.sub('[^.,]', '', cell)} to fit "
+            f"or report, or write one more digit, {cell}0"
         )
 
 

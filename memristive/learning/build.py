@@ -1,6 +1,7 @@
 """Networks before their training, from recipes: random states, or the paper's layer."""
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,14 @@ from memristive.network.networks import (
     with_bias,
 )
 from memristive.network.recipe import AT_ONCE, LATE, Conv, Dense, Recipe
-from memristive.parameters import Fields, ParameterError, Values, as_whole, check_range
+from memristive.parameters import (
+    Fields,
+    ParameterError,
+    Values,
+    as_whole,
+    check_range,
+    did_you_mean,
+)
 from memristive.scores.checks import USUAL, settled_membranes
 from memristive.writing.ways import PulseWrites
 from memristor import MemristorParameters
@@ -137,6 +145,10 @@ def build(
         raise ParameterError("late is for measured devices: give a device")
     if epochs is not None and "presentations" in learning:
         raise ParameterError("give epochs or presentations, not both")
+    rules = ErrorDrivenRule.__dataclass_fields__ | LayeredRule.__dataclass_fields__
+    for name in learning.keys() - rules:
+        near = did_you_mean(name, [*inspect.signature(build).parameters, *rules])
+        raise ParameterError(f"{name} is no option of build{near}")
     if epochs is not None:
         learning["presentations"] = as_whole("epochs", epochs, 1, 10**6) * len(images)
     rule: Fields = dict(learning)

@@ -125,3 +125,12 @@ def test_pulses_of_both_directions_pull_a_cell_to_its_balance():
         high = float(soft.after(low, 1))
         low = float(soft.after(high, 1, up=False))
     assert low < soft.balance < high
+
+
+def test_a_missing_table_of_readings_is_called_missing(tmp_path):
+    path = tmp_path / "pulses.csv"
+    with pytest.raises(ParameterError, match="does not exist"):
+        load_device(str(path))
+    path.write_text("pulse,conductance\n")
+    with pytest.raises(ParameterError, match="memristive fit"):
+        load_device(str(path))

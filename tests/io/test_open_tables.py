@@ -57,6 +57,14 @@ def test_marks_that_may_divide_thousands_are_refused(tmp_path, mark, separator, 
         read(tmp_path, table.to_csv(index=False, sep=separator))
 
 
+def test_the_mark_of_decimals_may_be_given(tmp_path):
+    values = [f"{value:.3f}".replace(".", ",") for value in 10 + TABLE["G (uS)"]]
+    path = tmp_path / "t.csv"
+    written("G (uS)", values).to_csv(path, index=False, sep=";")
+    (found,) = read_readings(path, 0.1, read_file(path, ","))[0]
+    assert found.conductance == pytest.approx(1e-5 + SIEMENS, rel=1e-3)
+
+
 @pytest.mark.parametrize("mark", [".", ","])
 def test_decimals_that_other_cells_show_are_read(tmp_path, mark):
     table = written("G (uS)", [f"{value:.3f}" for value in TABLE["G (uS)"]])

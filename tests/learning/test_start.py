@@ -52,6 +52,8 @@ def test_wrong_kinds_are_refused_with_what_was_meant():
         with pytest.raises(ParameterError, match=words):
             use()
     assert "100-2" in one_line(repr(trained))
+    with pytest.raises(ParameterError, match=r"hiden .*hidden"):
+        build(IMAGES, 2, hiden=(5,))
 
 
 @pytest.mark.parametrize(("shape", "many", "few"), [(None, 100_000, 25_000), ({}, 40_000, 2500)])
