@@ -66,6 +66,14 @@ def test_training_writes_the_closed_form_into_on_cells_equally_and_leaves_off_ce
     assert len(watched) == len(dataset.patterns)
 
 
+def test_first_spikes_of_the_inference_are_those_of_the_formula(trained):
+    """Within 30 ns, for all patterns: their membranes rise for up to 400 us."""
+    dataset, training, _ = trained
+    spikes = infer(training.setup, training.states, dataset.patterns).spikes
+    formula = Crossbar.of(training.setup).first_spikes(training.states, dataset.patterns)
+    assert np.nanmin(spikes, axis=1) == pytest.approx(np.nanmin(formula, axis=1), abs=30e-9)
+
+
 def test_short_edges_train_classes_equally(ngspice, templates):
     """The usual time steps would leave classes 1.6 % apart, and 56 mV in cells that should be off,
     with edges of 0.1 us.
