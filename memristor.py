@@ -12,11 +12,11 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.devices.aging import Aging
 from memristive.devices.write_curve import WriteCurve
 from memristive.parameters import FloatOrArray, ParameterError, Parameters, quantity
+from memristive.spice.pyspice import Circuit, SubCircuit
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 

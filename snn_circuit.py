@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.devices.cells import (
     IDEAL_DEVICES,
@@ -22,6 +21,7 @@ from memristive.devices.cells import (
     neuron_arguments,
 )
 from memristive.parameters import FloatOrArray, ParameterError, Parameters, quantity
+from memristive.spice.pyspice import Circuit, SubCircuit
 from memristor import (
     Cell,
     Memristor,

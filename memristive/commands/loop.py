@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from PySpice.Spice.Netlist import Circuit
 
 from memristive import plotting
 from memristive.cli.script import (
@@ -27,6 +26,7 @@ from memristive.cli.script import (
 from memristive.commands.stdp_window import run_stdp
 from memristive.devices.characterise import STATE, one_cell
 from memristive.parameters import Parameters, quantity
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
 from memristor import MemristorParameters, channel_current, state_rate
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.cli.script import Record, apply_settings
 from memristive.devices.characterise import STATE, one_cell
 from memristive.network.design import edges
 from memristive.plotting import COLOURS, WIDTH, cross
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import NgspiceSession, Solver, netlist_text, temporary_circuits
 from memristor import MemristorParameters, state_rate
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.write_curve import WriteCurve
 from memristive.parameters import Fields
+from memristive.spice.pyspice import Circuit
 from memristor import Memory, MemristorParameters
 
 Index = int | slice | np.ndarray

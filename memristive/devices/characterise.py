@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import TURNING_WINDOW, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import Fields, ParameterError
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
 from snn_circuit import Points, add_source, edges

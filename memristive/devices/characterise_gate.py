@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.characterise import (
     PULSE_EDGE,
@@ -29,6 +28,7 @@ from memristive.devices.characterise import (
 from memristive.devices.measured_device import ABRUPT, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import ParameterError
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import Solver, run_once
 from snn_circuit import Points, add_source, edges
 

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.cells import NeuronValues
 from memristive.devices.foundry import Process
@@ -32,6 +31,7 @@ from memristive.devices.spice_dialect import header_of, pins_of
 from memristive.devices.spice_model import checked_library, preset_or_file
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import ParameterError, Parameters, curve, quantity
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import NgspiceSession, Solver, Waveforms, temporary_circuits
 from snn_circuit import NeuronParameters, Points, add_source
 

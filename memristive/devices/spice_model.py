@@ -35,8 +35,6 @@ from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
-from PySpice.Spice.Netlist import Circuit
-
 from memristive.devices.faster import compiled_library
 from memristive.devices.foundry import Process
 from memristive.devices.spice_dialect import (
@@ -50,6 +48,7 @@ from memristive.devices.spice_dialect import (
 from memristive.devices.verilog_a import ENDINGS, CompilerMissing, as_subcircuit, loading
 from memristive.files import FileProblem, read_json, restored
 from memristive.parameters import Fields, ParameterError, Parameters, SimulationError, quantity
+from memristive.spice.pyspice import Circuit
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
 CARDS = (".subckt", ".ends", ".model", ".param", ".params", ".func", ".ic")

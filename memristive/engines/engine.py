@@ -19,7 +19,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.characterise import PULSE_EDGE, characterise
 from memristive.devices.characterise_gate import measure_levels, set_cells
@@ -36,6 +35,7 @@ from memristive.network.networks import READ_BLOCK, Network, read_generator, wit
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.parameters import ParameterError, as_whole, check_kind
 from memristive.scores.checks import warn_of_layers
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristive.writing.base import Write
 from memristive.writing.gate import GateWrite

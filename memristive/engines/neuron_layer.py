@@ -1,12 +1,12 @@
 """The paper's layer with the neurons of a SPICE subcircuit, in ngspice: one transient a read."""
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.neuron_model import EDGE, SOLVER, MeasuredNeuron, factors
 from memristive.engines.ngspice_layer import NgspiceLayer
 from memristive.network.design import FloatOrArray
 from memristive.network.layer import Layer
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import LoadedCircuit, NgspiceSession
 from memristor import ReadMemristor
 from snn_circuit import add_scaled, add_source, names, state_changes

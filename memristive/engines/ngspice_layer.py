@@ -22,7 +22,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.cells import Cells, cell_changes, neuron_changes
 from memristive.engines.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
@@ -38,6 +37,7 @@ from memristive.network.netlists import (
 )
 from memristive.parameters import Fields
 from memristive.scores.decisions import first_spikes
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import (
     LoadedCircuit,
     NgspiceSession,

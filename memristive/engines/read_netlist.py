@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.engines.engine import ModelCells
 from memristive.engines.solvers import read_solver
@@ -12,6 +11,7 @@ from memristive.network.inputs import as_image
 from memristive.network.netlists import dense_circuit, rising
 from memristive.network.networks import Network, read_generator
 from memristive.parameters import ParameterError
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import Solver, named_classes, netlist_text
 from snn_circuit import names
 

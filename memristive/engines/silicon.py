@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import EDGE, NeuronModel, load_neuron_model
 from memristive.devices.spice_model import NO_LEAK, load_model
 from memristive.parameters import Parameters, quantity
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import Solver, Waveforms, run_once
 from snn_circuit import Points, add_source, edges, names
 

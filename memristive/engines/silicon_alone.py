@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import EDGE, load_neuron_model
 from memristive.devices.spice_model import NO_LEAK, PRESETS, load_model
 from memristive.engines.silicon import LINE, MIDDLE, SELECT_N, SELECT_P
 from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import NgspiceSession, Solver, Waveforms, netlist_text
 from snn_circuit import Points, add_source, edges, names
 

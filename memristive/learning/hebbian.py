@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.engines.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.crossbar import predicted_spikes
@@ -28,6 +27,7 @@ from memristive.scores.checks import (
     warn_of_range,
 )
 from memristive.scores.decisions import decide, first_spikes, resolution_of
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import (
     SimulationError,
     Solver,

@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.network.kinds import KERNEL_TRIGGER, Kept, Kind, ModelStates, Stack
 from memristive.network.netlists import (
@@ -31,6 +30,7 @@ from memristive.network.netlists import (
     stage_nodes,
 )
 from memristive.parameters import Fields, ParameterError, Parameters, quantity
+from memristive.spice.pyspice import Circuit, SubCircuit
 from snn_circuit import Points, add_source, edges, names
 
 REST = 8.0  # time constants of the membranes between two patches, in which they fall to 0

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.cells import IDEAL_DEVICES, Devices
 from memristive.network.synapses import Synapses
 from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.parameters import FloatOrArray, ParameterError, Parameters, curve, quantity
+from memristive.spice.pyspice import Circuit
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters, Points, edges, network, state_names
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.spice_model import SpiceModel
 from memristive.parameters import Fields
+from memristive.spice.pyspice import Circuit
 
 Kept = tuple[np.ndarray, np.ndarray, np.ndarray]
 Nodes = Fields  # of NIR, by name

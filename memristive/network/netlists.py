@@ -11,11 +11,11 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.devices.cells import IDEAL_DEVICES, add_wires, cell_arguments, neuron_arguments
 from memristive.network.kinds import TRIGGER, ModelStates, Stack
 from memristive.network.layer import Layer
+from memristive.spice.pyspice import Circuit, SubCircuit
 from memristor import Cell, Memristor, ReadMemristor
 from snn_circuit import (
     LapicqueNeuron,

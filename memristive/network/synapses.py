@@ -6,8 +6,8 @@ The kernel has no such objects: it gets the numbers `pairs` and `reference`.
 from dataclasses import dataclass
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
+from memristive.spice.pyspice import Circuit
 from snn_circuit import names
 
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.parameters import ParameterError, Parameters, quantity
+from memristive.spice.pyspice import Circuit, SubCircuit
 from memristive.spice.session import Solver
 from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_source, add_stages
 

@@ -16,9 +16,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 
-from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared
-
 from memristive.parameters import NgspiceMissing, SimulationError
+from memristive.spice.pyspice import NgSpiceCommandError, NgSpiceShared
 
 # the first whose level 3 MOSFET takes initial conditions by `alter` and whose library resumes
 OLDEST_NGSPICE = 34

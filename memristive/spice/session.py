@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.parameters import ParameterError, Parameters, SimulationError, Values, quantity
 from memristive.spice.ngspice import LOOK, Ngspice, start_ngspice
+from memristive.spice.pyspice import Circuit
 
 # A run stalls if it needs `LOOK` time points, and this number more for each word of the netlist,
 # for one longest step. Usual are 1 to 30, and about 10 for each corner of a source.

@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 import memristor
 from memristive.closed_form import neuron
@@ -43,6 +42,7 @@ from memristive.network.inputs import as_images
 from memristive.parameters import ParameterError, Parameters, quantity
 from memristive.scores.checks import rail
 from memristive.scores.decisions import SILENT
+from memristive.spice.pyspice import Circuit
 from memristive.spice.session import Solver, Watch, Waveforms, run_once
 from memristor import ChannelValues, Memristor, MemristorParameters
 from snn_circuit import NeuronParameters, add_neuron, add_source, names, state_names
