@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive.closed_form.kernel_arrays import conductance, current
-from memristive.closed_form.kernel_patches import bend_of
+from memristive.closed_form.kernel_arrays import LayerArrays, conductance, current
+from memristive.closed_form.kernel_patches import bend, bend_of
 from memristive.engines.solvers import READING_LAYERS
 from memristive.network.chip import Chip
 from memristive.network.crossbar import ClosedFormWarning, Crossbar
@@ -244,3 +244,18 @@ def test_bounds_of_a_bent_channel_hold_at_each_level():
         rounded = 1e-9 * conductance(cell, state)
         assert (bent >= low * levels * (1 - levels) - rounded).all()
         assert (bent <= high * levels * (1 - levels) + rounded).all()
+
+
+def test_kernels_whose_negative_stage_may_clip_are_not_screened():
+    """One row at 0.2 V: the current of a straight channel bounds that of each stage."""
+    cells = np.zeros((7, 1, 2))
+    cells[:4, 0] = np.array([[1e-4, 1.0, 0.4, 3 / 2.4]] * 2).T
+    states, scale = np.array([[2.0, 3.0]]), np.full((2, 1), 1e4)
+    negative = 0.2 * 1e4 * conductance(ChannelValues(*cells[:4, 0, 1]), 3.0)
+    for rail, clips in ((1.01 * negative / 0.9, False), (0.99 * negative / 0.9, True)):
+        neurons = np.ones((11, 1))
+        neurons[10], neurons[[5, 7]], neurons[6] = 0.0, 1e3, rail
+        bends = np.zeros((3, 1))
+        layer = LayerArrays(cells, neurons, 1.0, 1.0, 1, False)
+        bend(layer, 0.2, states, scale, bends, np.ones(1))
+        assert np.isneginf(bends[2, 0]) == clips

@@ -1,19 +1,24 @@
 """Neurons of one's own: an ideal one against its formula, one line for those that cannot learn."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices import neuron_model
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import (
     SOLVER,
+    MeasuredNeuron,
     factors,
+    law,
     load_neuron,
     load_neuron_model,
     measure_neuron,
+    with_spreads,
 )
 from memristive.parameters import ParameterError
 from memristive.spice.session import run_once
@@ -143,3 +148,26 @@ def test_a_neuron_of_twice_the_threshold_spikes_as_at_half_the_current(tmp_path)
     waves = run_once(circuit, SOLVER, ["v(output_0)"], start + TAU)
     spikes = model.spikes(waves.time, waves["v(output_0)"], start)
     assert spikes[0] == pytest.approx(TAU * np.log(2), rel=0.01)
+
+
+def test_spreads_of_resistance_capacitance_and_threshold_are_told_apart(tmp_path, monkeypatch):
+    """tau = R C and I_th = V / R of eight neurons with each combination of signs."""
+    sizes = np.array([0.1, 0.05, 0.03])
+    signs = itertools.product((-1, 1), repeat=3)
+    drawn = [np.exp(sizes * sign) for sign in signs]
+
+    class Bench:
+        def __init__(self, model, process):
+            self.r, self.c, self.v = drawn[process.mismatch - 1]
+
+        def run(self, current):
+            return current
+
+        def spikes(self, current):
+            return [law(current, 0.0, TAU * self.r * self.c, THRESHOLD * self.v / self.r)]
+
+    monkeypatch.setattr(neuron_model, "_Bench", Bench)
+    neuron = MeasuredNeuron("ideal", time_constant=TAU, threshold_current=THRESHOLD)
+    found = with_spreads(neuron, made(tmp_path), Process("gf180mcu"), 8)
+    spreads = found.leak_spread, found.time_constant_spread, found.threshold_spread
+    assert spreads == pytest.approx(np.sqrt(np.expm1(8 / 7 * sizes**2)), rel=1e-3)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices import faster
 from memristive.devices.characterise import model_solver, pulse_train, read_cells, write_cells
 from memristive.devices.faster import compiled_library
 from memristive.devices.spice_model import load_model
@@ -212,3 +213,14 @@ for circuit in older:
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-500:]
     assert float(run.stdout) == pytest.approx(0.5)
+
+
+def test_a_polynomial_keeps_the_order_of_its_factors(monkeypatch):
+    """SPICE: 1, x, y, x x, x y, y y; x and y are the voltages of a and c."""
+    monkeypatch.setattr(faster, "loading", str)
+    text = ".subckt one a c\nG1 a c poly(2) a 0 c 0 {1} {2} {3} {4} {5} {6}\n.ends\n"
+    form = faster._translated(text.lower(), "one", "s")
+    law = form.split("I(N_a,N_c) <+")[1].split(";")[0]
+    for x, y in ((0.5, 0.0), (0.0, 0.5), (0.3, 0.7)):
+        found = law.replace("V(N_a,N_0)", str(x)).replace("V(N_c,N_0)", str(y))
+        assert eval(found) == pytest.approx(1 + 2 * x + 3 * y + 4 * x * x + 5 * x * y + 6 * y * y)

@@ -73,6 +73,20 @@ def test_a_resumed_training_meets_the_same_noise(name):
     ).all()
 
 
+def test_a_resumed_training_draws_the_same_pulses():
+    """Equal images of different classes bring errors until the end."""
+    start, images, labels = measured_network("epiram", (), 1), np.ones((8, 6)), np.arange(8) % 3
+    rule = dataclasses.replace(PULSED_RULE, presentations=1100)
+    whole, stopped = (Learning.start(start, rule) for _ in range(2))
+    list(train(whole, rule, images, labels))
+    next(train(stopped, rule, images, labels))
+    resumed = Learning.start(start, rule).restored(stopped.arrays())
+    assert resumed.done == 1000
+    list(train(resumed, rule, images, labels))
+    assert whole.history[1000:, 1].sum() > 10
+    assert np.array_equal(whole.network.states[0], resumed.network.states[0])
+
+
 @pytest.mark.parametrize("device", [None, "epiram", "li-1t1r"])
 def test_a_training_learns_the_same_however_often_it_reports(device):
     """Noise of a chip, whole pulses that wait, and gates leak or are drawn in blocks."""

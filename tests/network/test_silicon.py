@@ -18,7 +18,7 @@ from memristive.devices.characterise import step_spread
 from memristive.devices.foundry import Process
 from memristive.devices.neuron_model import load_neuron, load_neuron_model, with_spreads
 from memristive.devices.spice_model import load_model
-from memristive.engines.silicon import SOLVER, SiliconLayer
+from memristive.engines.silicon import SETTLE, SOLVER, SiliconLayer
 from memristive.io.records import load_results, to_json
 from memristive.parameters import ParameterError
 from memristive.spice.session import run_once
@@ -125,10 +125,22 @@ def test_cells_measured_as_a_device_learn_xpue(tmp_path):
 
 def test_errors_write_one_column_up_and_down():
     made = SiliconLayer(layer("gf180mcu")[0].process, 2, 3)
-    states, _ = made.write(np.full((2, 3), 1.8), [1], np.array([[1.0, -1.0, 0.0]]), 2e-6)
+    states, waves = made.write(np.full((2, 3), 1.8), [1], np.array([[1.0, -1.0, 0.0]]), 2e-6)
     moved = states - 1.8
     assert moved[1, 0] > 0.1 and moved[1, 1] < -0.1
     np.testing.assert_allclose([*moved[0], moved[1, 2]], 0.0, atol=0.02)
+    rows = waves.stack([f"row_{i}" for i in range(3)]) - made.neuron.levels["reference"]
+    assert [*rows.max(axis=1), rows[1].min()] == pytest.approx([0.3, 0.0, 0.0, -0.3], abs=1e-6)
+
+
+def test_power_leaves_out_what_settles():
+    made = SiliconLayer(Process("gf180mcu"), 1, 2)
+
+    class Drawn(dict):
+        time = SETTLE * np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+
+    waves = Drawn({"i(vsupply)": -1e-6 * np.array([90, 90, 90, 2, 2, 2])})
+    assert made.power(waves) == pytest.approx(made.neuron.levels["supply"] * 2e-6, rel=1e-12, abs=0)
 
 
 def test_pumps_of_drawn_cells_differ_as_drawn_pumps_alone():
