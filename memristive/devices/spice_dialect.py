@@ -49,6 +49,18 @@ FORMS = {
     ("limit", 3): "min(max({0}, min({1}, {2})), max({1}, {2}))",
     ("pwr", 2): "pow(abs({0}), {1})",
     ("pwrs", 2): "(sgn({0}) * pow(abs({0}), {1}))",
+    # LTspice gives no formula of these two: its minimum and maximum, rounded by an exponential
+    ("uplim", 3): "(min({0}, ({1})-({2})) + ({2})*(1 - exp(-max(({0})-({1})+({2}), 0)/({2}))))",
+    ("dnlim", 3): "(max({0}, ({1})+({2})) - ({2})*(1 - exp(-max(({1})+({2})-({0}), 0)/({2}))))",
+    ("buf", 1): "(({0}) > 0.5 ? 1 : 0)",
+    ("inv", 1): "(({0}) > 0.5 ? 0 : 1)",
+    ("int", 1): "(sgn({0}) * floor(abs({0})))",
+    ("round", 1): "(sgn({0}) * floor(abs({0}) + 0.5))",
+    ("fabs", 1): "abs({0})",
+    ("square", 1): "(({0})*({0}))",
+    ("hypot", 2): "sqrt(({0})*({0}) + ({1})*({1}))",
+    ("atan2", 2): "((({0}) < 0 ? -1 : 1) * (({1}) < 0 ? 3.141592653589793"
+    " - atan(abs({0})/max(abs({1}), 1e-30)) : atan(abs({0})/max(abs({1}), 1e-30))))",
 }
 # ngspice's pwl goes on beyond its ends
 TABLE = "pwl(min(max({0}, {1}), {2}), {3})"

@@ -4,7 +4,9 @@ is missing.
 
 import json
 import math
+import re
 import shutil
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -336,6 +338,37 @@ def test_formulas_of_other_simulators_have_their_values(ngspice, tmp_path, formu
     law = DEVICE.replace("Gx 0 x a b 10u", f"By 0 x i = 10u * {formula} * (v(a,b) > 0.5)")
     moved = write_cells(made(tmp_path, ".global gnd!\n" + law), [0.5], True)[0]
     assert np.diff(moved) == pytest.approx(0.01 * value, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("formula", "value"),
+    [
+        ("uplim(v(a)-10,1,0.2) + dnlim(v(a)+10,1,0.2)", 0.6),  # far from their limits: x itself
+        ("uplim(v(a)+10,1,0.2)", 1),
+        ("dnlim(v(a)-10,1,0.2)", 1),
+        ("uplim(v(a)+0.6,1,0.2)", 1 - 0.2 * math.exp(-0.5)),
+        ("dnlim(v(a)+0.8,1,0.2)", 1 + 0.2 * math.exp(-0.5)),
+        ("buf(v(a)) + 2*buf(v(a)+0.3)", 2),
+        ("inv(v(a)) + 2*inv(v(a)+0.3)", 1),
+        ("int(v(a)-2) + 10*int(v(a)+1.5)", 9),
+        ("round(v(a)-2) + 10*round(v(a)+1.3)", 18),
+        ("fabs(v(a)-1) + square(v(a)-1)", 0.7 + 0.49),
+        ("hypot(v(a)-1, v(a)+2.1)", math.hypot(0.7, 2.4)),
+        *(
+            (f"atan2({y}*v(a), {x}*v(a))", math.atan2(y, x))
+            for y, x in [(1, 2), (1, -2), (-1, 2), (-1, -2), (1, 0), (-1, 0), (0, -1), (0, 0)]
+        ),
+    ],
+)
+def test_functions_of_ltspice_have_their_values(ngspice, tmp_path, formula, value):
+    [law] = translated([Statement(Path("my.lib"), 1, f"B1 out 0 v={formula}")], {})
+    text = f"* one point\nV1 a 0 0.3\n{law.text}\n.op\n.end\n"
+    (tmp_path / "one.cir").write_text(text)
+    done = subprocess.run(
+        ["ngspice", "-b", tmp_path / "one.cir"], capture_output=True, text=True, timeout=60
+    )
+    [found] = re.findall(r"^\s+out\s+(\S+)\s*$", done.stdout, re.MULTILINE)
+    assert float(found) == pytest.approx(value, abs=1e-5)
 
 
 def test_a_capacitor_that_holds_the_state_starts_where_its_file_says(ngspice, tmp_path):
